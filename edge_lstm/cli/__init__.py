@@ -1,0 +1,1 @@
+"""Command line: each command parses, calls one function of the product and prints."""

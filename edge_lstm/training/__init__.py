@@ -1,0 +1,1 @@
+"""Training small LSTMs on tables: data sets, fitting, recipes. Keras is imported inside functions."""
