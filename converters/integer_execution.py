@@ -78,6 +78,10 @@ class IntegerExecution:
 
         Returns int8 [N, T, outputs], or [N, outputs] for a window model that answers once.
         """
+        return self.trace(inputs)[self._network.output.tensor]
+
+    def trace(self, inputs: Int8Array) -> dict[str, Int8Array]:
+        """As ``run``, but returns the values of all tensors by name."""
         values: dict[str, Int8Array] = {self._network.input.tensor: inputs}
         for op in self._network.ops:
             kernel, source = self._kernels[op.output], values[op.input]
@@ -85,7 +89,7 @@ class IntegerExecution:
                 values[op.output] = kernel.run(source, self.state[op.output])
             else:
                 values[op.output] = kernel.run(source)
-        return values[self._network.output.tensor]
+        return values
 
 
 class _Lstm:

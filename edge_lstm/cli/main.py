@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from converters.errors import EdgeLstmError
+from firmware_templates import __version__
 
 __all__ = ["cli"]
 
@@ -39,7 +40,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="edge-lstm")
+@click.version_option(__version__, prog_name="edge-lstm")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Convert Keras LSTMs to int8 for microcontrollers and the Raspberry Pi, run them, and

@@ -1,0 +1,81 @@
+"""``edge-lstm verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_lstm.cli.output import json_option, print_rows, print_warnings, write_json
+from edge_lstm.cli.results import verdict_rows
+
+if TYPE_CHECKING:
+    from edge_lstm.harness.verdict import Verdict
+
+
+@click.command("verify")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--golden",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The NAME_golden.npz that convert wrote.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["litert", "native", "numpy", "keras"]),
+    default="native",
+    show_default=True,
+    help="What runs the model; keras needs --model.",
+)
+@click.option(
+    "--model",
+    "keras_model",
+    type=click.Path(path_type=Path),
+    help="The Keras model, for --engine keras.",
+)
+@click.option(
+    "--max-lsb",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Largest distance from the golden, in steps of int8.",
+)
+@click.option(
+    "--max-p99-us",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Largest p99 latency of a call, in microseconds.",
+)
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Lowest accuracy against y.")
+@click.option(
+    "--max-rmse", type=click.FloatRange(min=0), help="Largest RMSE against y, in physical units."
+)
+@json_option
+def command(
+    model: Path,
+    golden: Path,
+    engine: str,
+    keras_model: Path | None,
+    max_lsb: int,
+    max_p99_us: float | None,
+    min_accuracy: float | None,
+    max_rmse: float | None,
+    json_path: str | None,
+) -> None:
+    """Hold MODEL (.tflite) against a golden; exit 1 when a budget is missed."""
+    from edge_lstm.harness.verdict import Budgets, verify
+
+    budgets = Budgets(max_lsb, max_p99_us, min_accuracy, max_rmse)
+    verdict = verify(model, golden, engine=engine, budgets=budgets, keras_model=keras_model)
+    print_warnings(verdict.alarms)
+    print_rows(verdict_rows(verdict), quiet=json_path == "-")
+    write_json(json_path, _json(verdict))
+    if not verdict.passed:
+        click.get_current_context().exit(1)
+
+
+def _json(verdict: Verdict) -> dict[str, Any]:
+    import dataclasses
+
+    return {"schema_version": 1, "passed": verdict.passed, **dataclasses.asdict(verdict)}

@@ -1,0 +1,94 @@
+"""What every engine does: reset, step, run, describe."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.errors import InputError
+from converters.network import QuantizedNetwork
+
+__all__ = ["Engine", "LayerState"]
+
+FloatArray = npt.NDArray[np.float32]
+Int8Array = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """State of one LSTM: hidden int8 [units], cell int16 [units]."""
+
+    hidden: Int8Array
+    cell: npt.NDArray[np.int16]
+
+
+class Engine(ABC):
+    """A converted model on one runtime, with the state of one stream.
+
+    ``step`` and ``run`` speak physical units; ``invoke`` speaks the model's integers.
+    """
+
+    name: str
+
+    def __init__(self, network: QuantizedNetwork) -> None:
+        self.network = network
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start a new sequence."""
+
+    @abstractmethod
+    def invoke(self, inputs: Int8Array) -> Int8Array:
+        """One call of the model. Stream form: int8 [features] to [outputs], one step on from
+        the present state. Window form: int8 [window, features] from a reset, to [outputs] or
+        [window, outputs]."""
+
+    @property
+    @abstractmethod
+    def state(self) -> dict[str, LayerState]:
+        """The state of each LSTM by layer name, in model order."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """The runtime and its version, for reports."""
+
+    def step(self, x: npt.ArrayLike) -> FloatArray:
+        """One step: physical values [features] to [outputs]. Stream form only."""
+        if self.network.form != "stream":
+            raise InputError(
+                f"the window model '{self.network.name}' takes {self.network.window} steps a "
+                "call: use run, or convert with --form stream"
+            )
+        values = np.asarray(x, np.float32)
+        if values.shape != (self.network.features,):
+            raise InputError(
+                f"a step has shape {list(values.shape)}, the model takes "
+                f"[{self.network.features}] features"
+            )
+        return self.network.output.dequantize(self.invoke(self.network.input.quantize(values)))
+
+    def run(self, x: npt.ArrayLike) -> FloatArray:
+        """A whole sequence from a reset: physical values [T, features] to the shape of Keras'
+        ``predict`` without the batch, [outputs] or [T, outputs]."""
+        values = np.asarray(x, np.float32)
+        if values.ndim != 2 or values.shape[1] != self.network.features or not len(values):
+            raise InputError(
+                f"a sequence has shape {list(values.shape)}, the model takes "
+                f"[steps, {self.network.features}]"
+            )
+        self.reset()
+        quantized = self.network.input.quantize(values)
+        if self.network.form == "window":
+            if len(values) != self.network.window:
+                raise InputError(
+                    f"the window model '{self.network.name}' takes {self.network.window} steps, "
+                    f"not {len(values)}"
+                )
+            answers = self.invoke(quantized)
+        else:
+            steps = np.stack([self.invoke(step) for step in quantized])
+            answers = steps if self.network.returns_sequence else steps[-1]
+        return self.network.output.dequantize(answers)
