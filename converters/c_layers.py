@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,7 @@ class CLayers:
         tensors, suffix = self._network.tensors, self.suffixes[op.output]
         p = lstm_parameters(op, tensors[op.input], tensors[op.output])
         # [4, units, …] to [units, 4, …]: the four gates of a unit lie together.
-        constants = {
+        constants: dict[str, tuple[str, npt.NDArray[Any]]] = {
             "kernel": ("int8_t", op.kernel.swapaxes(0, 1)),
             "recurrent_kernel": ("int8_t", op.recurrent_kernel.swapaxes(0, 1)),
             "input_bias": ("int32_t", p.input_bias.T),

@@ -173,7 +173,7 @@ void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
 #include "edge_lstm_kernels.h"
 
 #if EDGE_LSTM_VERSION != {_version_number()}
-#error "{name}.c is of edge-lstm {__version__}: take the runtime headers of that version, or convert again"
+#error "{name}.c is of edge-lstm {__version__}: take its runtime headers, or convert again"
 #endif
 
 {data}

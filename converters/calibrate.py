@@ -32,6 +32,7 @@ class Range:
     upper: FloatArray
 
     def merge(self, other: Range) -> Range:
+        """The range of both."""
         return Range(np.minimum(self.lower, other.lower), np.maximum(self.upper, other.upper))
 
 

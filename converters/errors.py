@@ -1,9 +1,9 @@
 """The exceptions that users meet, one sentence each, and the exit codes they lead to.
 
-    EdgeLstmError            anything that is not a bug
-    ├── InputError           bad usage or bad input                exit code 2
-    │   └── UnsupportedError   a model that cannot be converted    exit code 2
-    └── MissingToolError     a tool or package is missing          exit code 3
+EdgeLstmError            anything that is not a bug
+├── InputError           bad usage or bad input                exit code 2
+│   └── UnsupportedError   a model that cannot be converted    exit code 2
+└── MissingToolError     a tool or package is missing          exit code 3
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def saturate(values: Int64Array, bits: int) -> Int64Array:
 def round_half_away(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Round to the nearest integer, halves away from zero, as C's ``round`` does."""
     half = values.dtype.type(0.5)
-    return np.copysign(np.floor(np.abs(values) + half), values)
+    return np.asarray(np.copysign(np.floor(np.abs(values) + half), values))
 
 
 def rounding_divide_by_power_of_two(values: Int64Array, exponent: int) -> Int64Array:

@@ -1,4 +1,4 @@
-"""Keras 3 model → float ``Network``. Keras is imported inside the functions only.
+"""Keras 3 model → float ``Network``. Keras is imported inside a function only.
 
 The model is walked from its output back to its input; each layer becomes zero, one or two
 nodes. What cannot be converted is refused by the layer's name.
@@ -6,7 +6,6 @@ nodes. What cannot be converted is refused by the layer's name.
 
 from __future__ import annotations
 
-import os
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -16,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.errors import InputError, MissingToolError, UnsupportedError
+from converters.errors import InputError, UnsupportedError
+from converters.keras_import import import_keras
 from converters.network import (
     Activation,
     Affine,
@@ -55,28 +55,15 @@ def load_keras_model(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"cannot read '{path}': there is no such file")
     if not zipfile.is_zipfile(path):
-        raise InputError(
-            f"'{path}' is not a Keras 3 model; save it with model.save('NAME.keras')"
-        )
-    keras = _import_keras()
+        raise InputError(f"'{path}' is not a Keras 3 model; save it with model.save('NAME.keras')")
+    keras = import_keras()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about optimizer state, which is not used
             return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # noqa: BLE001  # Keras raises anything on a file it dislikes
+    except Exception as error:  # Keras raises anything on a file it dislikes
         reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise InputError(f"Keras cannot load '{path}': {reason}") from error
-
-
-def _import_keras() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import keras
-    except ImportError as error:
-        raise MissingToolError(
-            "reading a Keras model needs TensorFlow: pip install 'edge-lstm[train]'"
-        ) from error
-    return keras
 
 
 def read_keras_model(model: Any, name: str) -> Network:
@@ -135,7 +122,9 @@ def predict(model: Any, x: FloatArray, lengths: npt.NDArray[np.int64]) -> FloatA
         answer = _predict_batches(model, x[rows, :length], batch, steps)
         if result is None:
             sequence = answer.ndim == 3
-            shape = (len(x), x.shape[1], answer.shape[-1]) if sequence else (len(x), *answer.shape[1:])
+            shape = (
+                (len(x), x.shape[1], answer.shape[-1]) if sequence else (len(x), *answer.shape[1:])
+            )
             result = np.zeros(shape, np.float32)
         if answer.ndim == 3:
             result[rows, :length] = answer
@@ -146,9 +135,7 @@ def predict(model: Any, x: FloatArray, lengths: npt.NDArray[np.int64]) -> FloatA
     return result
 
 
-def _predict_batches(
-    model: Any, x: FloatArray, batch: int | None, steps: int | None
-) -> FloatArray:
+def _predict_batches(model: Any, x: FloatArray, batch: int | None, steps: int | None) -> FloatArray:
     count, length, _ = x.shape
     batch = batch or count
     steps = steps or length
@@ -188,7 +175,8 @@ def _input_shape(model: Any) -> tuple[int | None, int]:
     inputs = getattr(model, "inputs", None)
     if not inputs:
         raise UnsupportedError(
-            f"model '{model.name}' has no defined input; begin it with keras.Input((steps, features))"
+            f"model '{model.name}' has no defined input; begin it with "
+            "keras.Input((steps, features))"
         )
     if len(inputs) != 1 or len(model.outputs) != 1:
         raise UnsupportedError(
@@ -216,7 +204,8 @@ def _chain(model: Any) -> list[Any]:
             return layers[::-1]
         if len(sources) > 1:
             raise UnsupportedError(
-                f"layer '{layer.name}' joins {len(sources)} branches; chains of layers are supported"
+                f"layer '{layer.name}' joins {len(sources)} branches; "
+                "chains of layers are supported"
             )
         tensor = sources[0]
 

@@ -69,9 +69,7 @@ class FullyConnectedParameters:
     upper: int
 
 
-def lstm_parameters(
-    op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor
-) -> LstmParameters:
+def lstm_parameters(op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor) -> LstmParameters:
     """Constants of ``op`` between its input tensor and its hidden state."""
     kernel_sums = op.kernel.sum(axis=2, dtype=np.int64)
     recurrent_sums = op.recurrent_kernel.sum(axis=2, dtype=np.int64)
@@ -141,7 +139,7 @@ def lookup_table(
     with np.errstate(over="ignore"):  # exp of a large number is inf, 1 / inf the right zero
         value = np.tanh(real) if op.function == "tanh" else 1 / (1 + np.exp(-real))
     steps = round_half_away(np.asarray(value, np.float32) / np.float32(output.scale))
-    return np.clip(steps + output.zero_point, -128, 127).astype(np.int8)
+    return np.asarray(np.clip(steps + output.zero_point, -128, 127), np.int8)
 
 
 def softmax_exponentials(source: QuantizedTensor) -> Int32Array:

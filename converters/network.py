@@ -79,6 +79,7 @@ class Lstm:
 
     @property
     def units(self) -> int:
+        """Width of the output."""
         return int(self.recurrent_kernel.shape[0])
 
 
@@ -101,6 +102,7 @@ class Dense:
 
     @property
     def units(self) -> int:
+        """Width of the output."""
         return int(self.kernel.shape[1])
 
 
@@ -129,9 +131,6 @@ class Network:
     nodes: tuple[Node, ...]
     output: str
     window: int | None
-
-    def node(self, name: str) -> Node:
-        return next(node for node in self.nodes if node.name == name)
 
     @property
     def returns_sequence(self) -> bool:
@@ -172,10 +171,12 @@ class LstmOp:
 
     @property
     def units(self) -> int:
+        """Width of the output."""
         return int(self.kernel.shape[1])
 
     @property
     def inputs(self) -> int:
+        """Width of the input."""
         return int(self.kernel.shape[2])
 
 
@@ -243,7 +244,8 @@ class Port:
         with np.errstate(over="ignore"):
             steps = np.asarray(values, np.float32) / self.scale + self.zero_point
         limited = np.clip(steps, np.float32(-128), np.float32(127))
-        return (np.copysign(np.floor(np.abs(limited) + np.float32(0.5)), limited)).astype(np.int8)
+        rounded = np.copysign(np.floor(np.abs(limited) + np.float32(0.5)), limited)
+        return np.asarray(rounded, np.int8)
 
     def dequantize(self, values: Int8Array) -> FloatArray:
         """int8 values [..., C] to physical float32."""
@@ -266,15 +268,27 @@ class QuantizedNetwork:
 
     @property
     def lstms(self) -> tuple[LstmOp, ...]:
+        """The ops that keep a state, in model order."""
         return tuple(op for op in self.ops if isinstance(op, LstmOp))
 
     @property
     def features(self) -> int:
+        """Input values a step."""
         return self.tensors[self.input.tensor].channels
 
     @property
     def outputs(self) -> int:
+        """Output values an answer."""
         return self.tensors[self.output.tensor].channels
+
+    @property
+    def steps_per_call(self) -> int:
+        """Time steps that one call takes. Raises ValueError for a window of unknown length."""
+        if self.form == "stream":
+            return 1
+        if self.window is None:
+            raise ValueError("a window model without a window")
+        return self.window
 
     @property
     def multiply_accumulates(self) -> int:

@@ -263,9 +263,7 @@ def _quantize_weights(weights: FloatArray, scale: float) -> npt.NDArray[np.int8]
     return np.clip(np.round(weights / np.float64(scale)), -127, 127).astype(np.int8)
 
 
-def _stack_weights(
-    matrices: Sequence[FloatArray], scales: Sequence[float]
-) -> npt.NDArray[np.int8]:
+def _stack_weights(matrices: Sequence[FloatArray], scales: Sequence[float]) -> npt.NDArray[np.int8]:
     return np.stack([_quantize_weights(m, s) for m, s in zip(matrices, scales, strict=True)])
 
 

@@ -174,7 +174,7 @@ def _lift_output(
     if not (affines and isinstance(last, Dense)):
         return network, None, change
     tensor, units = _channel_format(ranges.values[affines[-1].name], last.name)
-    # graph = (change(x) - units.offset) / units.scale
+    # The layer has to answer in graph units: physical = units.scale * graph + units.offset.
     scale = change.scale / units.scale
     offset = (change.offset - units.offset) / units.scale
     folded = dataclasses.replace(

@@ -51,13 +51,12 @@ class Graph:
         self._buffers = [b""]
         self._operators: list[Operator] = []
         self._activations: dict[str, int] = {}
-        self._steps = 1 if network.form == "stream" else network.window
         sequence = {network.input.tensor}
         for op in network.ops:
             if op.input in sequence and not isinstance(op, LastStepOp):
                 sequence.add(op.output)
         for tensor in network.tensors.values():
-            steps = [self._steps] if tensor.name in sequence else []
+            steps = [network.steps_per_call] if tensor.name in sequence else []
             self._activations[tensor.name] = self.tensor(
                 tensor.name,
                 [1, *steps, tensor.channels],
@@ -113,7 +112,9 @@ class Graph:
             tflite.ModelStartOperatorCodesVector, [self._operator_code(code) for code in codes]
         )
         subgraphs = self._offsets(tflite.ModelStartSubgraphsVector, [subgraph])
-        entry = self._offsets(tflite.ModelStartMetadataVector, [self._metadata(metadata_name, metadata_buffer)])
+        entry = self._offsets(
+            tflite.ModelStartMetadataVector, [self._metadata(metadata_name, metadata_buffer)]
+        )
         description = builder.CreateString("edge-lstm")
         buffers = self._offsets(
             tflite.ModelStartBuffersVector, [self._finish_buffer(data) for data in self._buffers]

@@ -24,7 +24,7 @@ from converters.tflite_metadata import METADATA_NAME, Metadata, Provenance, deco
 
 __all__ = ["TfliteModel", "read_tflite"]
 
-_DTYPES = {
+_DTYPES: dict[int, np.dtype[Any]] = {
     tflite.TensorType.INT8: np.dtype(np.int8),
     tflite.TensorType.INT16: np.dtype("<i2"),
     tflite.TensorType.INT32: np.dtype("<i4"),
@@ -103,7 +103,7 @@ def _metadata(model: Any) -> Metadata:
 def _buffer(model: Any, index: int) -> npt.NDArray[np.uint8]:
     data = model.Buffers(index).DataAsNumpy()
     if not isinstance(data, np.ndarray):
-        raise ValueError(f"buffer {index} is empty")  # noqa: TRY004  # the file's fault
+        raise ValueError(f"buffer {index} is empty")  # the file's fault
     return data
 
 
@@ -134,8 +134,8 @@ def _check(network: QuantizedNetwork) -> None:
     for port in (network.input, network.output):
         if len(port.labels) != network.tensors[port.tensor].channels:
             raise ValueError(f"port '{port.name}' does not match its tensor")
-    if network.form == "window" and not network.window:
-        raise ValueError("a window model without a window")
+    if network.steps_per_call < 1:
+        raise ValueError(f"a window of {network.window} steps")
 
 
 class _Graph:
@@ -231,4 +231,5 @@ class _Graph:
         tensor = self._tensor(index)
         dtype = _DTYPES[tensor.Type()]
         data = _buffer(self._model, tensor.Buffer())
-        return data.view(dtype).reshape(tensor.ShapeAsNumpy()).astype(dtype.newbyteorder("="))
+        values = data.view(dtype).reshape(tensor.ShapeAsNumpy())
+        return np.asarray(values, dtype.newbyteorder("="))

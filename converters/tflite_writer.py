@@ -31,6 +31,7 @@ _GATES = ("i", "f", "c", "o")
 _GATE_SCALE = 2.0**-12  # Q3.12, the input of sigmoid and tanh
 _NO_TENSOR = -1
 
+
 def write_tflite(network: QuantizedNetwork, provenance: Provenance) -> bytes:
     """The file, with the ``edge_lstm`` metadata buffer. The same input gives the same bytes."""
     graph = Graph(network)
@@ -58,16 +59,13 @@ def _add_lstm(graph: Graph, op: LstmOp) -> None:
         return graph.tensor(name, data.shape, kind, scale=scale, data=data)
 
     int8, int32 = tflite.TensorType.INT8, tflite.TensorType.INT32
-    kernels = [
-        constant("kernel", g, op.kernel[g], op.kernel_scales[g], int8) for g in range(4)
-    ]
+    kernels = [constant("kernel", g, op.kernel[g], op.kernel_scales[g], int8) for g in range(4)]
     recurrent_kernels = [
         constant("recurrent_kernel", g, op.recurrent_kernel[g], op.recurrent_scales[g], int8)
         for g in range(4)
     ]
     biases = [
-        constant("bias", g, op.bias[g], source.scale * op.kernel_scales[g], int32)
-        for g in range(4)
+        constant("bias", g, op.bias[g], source.scale * op.kernel_scales[g], int32) for g in range(4)
     ]
     state = [1, op.units]
     hidden_state = graph.tensor(
@@ -111,21 +109,15 @@ def _add_lstm(graph: Graph, op: LstmOp) -> None:
 
 def _lstm_intermediates(graph: Graph, op: LstmOp) -> list[int]:
     """Four gate tensors at Q3.12, which the kernel only checks, and o * tanh(c), which it
-    reads the hidden state's scale from."""
+    reads the hidden state's scale from. They hold formats, no values: tflite-micro refuses
+    any that has a size."""
     hidden = graph.network.tensors[op.output]
-    shape = [1, op.units]
+    int16, int8 = tflite.TensorType.INT16, tflite.TensorType.INT8
     gates = [
-        graph.tensor(
-            f"{op.output}/gate_{gate}", shape, tflite.TensorType.INT16, scale=_GATE_SCALE
-        )
-        for gate in _GATES
+        graph.tensor(f"{op.output}/gate_{gate}", [0], int16, scale=_GATE_SCALE) for gate in _GATES
     ]
     product = graph.tensor(
-        f"{op.output}/gated_cell",
-        shape,
-        tflite.TensorType.INT8,
-        scale=hidden.scale,
-        zero_point=hidden.zero_point,
+        f"{op.output}/gated_cell", [0], int8, scale=hidden.scale, zero_point=hidden.zero_point
     )
     return [*gates, product]
 

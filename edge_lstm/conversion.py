@@ -151,9 +151,7 @@ def convert(
     return report
 
 
-def _check_calibration(
-    network: Network, model: Any, sequences: Sequences, source: str
-) -> None:
+def _check_calibration(network: Network, model: Any, sequences: Sequences, source: str) -> None:
     if sequences.features != network.input.features:
         raise InputError(
             f"'{source}': array 'x' has {sequences.features} features a step, the model takes "

@@ -37,14 +37,17 @@ class Sequences:
 
     @property
     def steps(self) -> int:
+        """Steps of the longest sequence."""
         return int(self.x.shape[1])
 
     @property
     def features(self) -> int:
+        """Values a step."""
         return int(self.x.shape[2])
 
     @property
     def ragged(self) -> bool:
+        """True when the sequences differ in length."""
         return bool((self.lengths != self.steps).any())
 
     def select(self, indices: npt.NDArray[Any]) -> Sequences:

@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from converters.c_source import c_header, c_source
-from converters.errors import EdgeLstmError, MissingToolError
+from converters.errors import EdgeLstmError, InputError, MissingToolError
 from converters.network import QuantizedNetwork
 from edge_lstm.engines.protocol import Engine, Int8Array, LayerState
 from firmware_templates import host_directory, runtime_headers
@@ -35,13 +36,22 @@ class NativeEngine(Engine):
         library = ctypes.CDLL(str(compile_library(network, self._compiler)))
         library.edge_lstm_host_state_size.restype = ctypes.c_size_t
         library.edge_lstm_host_state_size.argtypes = []
-        pointers = {"reset": 1, "get_state": 2, "set_state": 2, "invoke": 3}
-        for function, count in pointers.items():
+        pointer = ctypes.c_void_p
+        signatures: dict[str, list[type]] = {
+            "reset": [pointer],
+            "get_state": [pointer] * 2,
+            "set_state": [pointer] * 2,
+            "invoke": [pointer] * 3,
+        }
+        if network.form == "stream":
+            signatures["stream"] = [pointer, pointer, ctypes.c_size_t, pointer, pointer]
+        for function, arguments in signatures.items():
             entry = getattr(library, f"edge_lstm_host_{function}")
             entry.restype = None
-            entry.argtypes = [ctypes.c_void_p] * count
+            entry.argtypes = arguments
         self._library = library
         self._state = ctypes.create_string_buffer(library.edge_lstm_host_state_size())
+        self._saved_bytes = 3 * sum(op.units for op in network.lstms)
         many = network.form == "window" and network.returns_sequence
         self._output_shape = (network.window or 0, network.outputs) if many else (network.outputs,)
         self.reset()
@@ -57,19 +67,38 @@ class NativeEngine(Engine):
         self._library.edge_lstm_host_invoke(self._state, values.ctypes.data, output.ctypes.data)
         return output
 
+    def stream(self, inputs: Int8Array, outputs: Int8Array, states: npt.NDArray[np.uint8]) -> None:
+        """Many steps in one call into C, stream form: int8 inputs [steps, features]; fills
+        outputs [steps, outputs] and states [steps, state bytes]. All C-contiguous."""
+        self._library.edge_lstm_host_stream(
+            self._state, inputs.ctypes.data, len(inputs), outputs.ctypes.data, states.ctypes.data
+        )
+
+    def save_state(self) -> bytes:
+        """The state as bytes: for each LSTM its hidden state, then its cells, little end first."""
+        saved = np.empty(self._saved_bytes, np.uint8)
+        self._library.edge_lstm_host_get_state(self._state, saved.ctypes.data)
+        return saved.tobytes()
+
+    def load_state(self, saved: bytes) -> None:
+        """Go on from bytes that ``save_state`` returned."""
+        if len(saved) != self._saved_bytes:
+            raise InputError(
+                f"a state of '{self.network.name}' has {self._saved_bytes} bytes, "
+                f"{len(saved)} were given"
+            )
+        self._library.edge_lstm_host_set_state(self._state, saved)
+
     @property
     def state(self) -> dict[str, LayerState]:
         """See ``Engine.state``."""
-        size = 3 * sum(op.units for op in self.network.lstms)
-        saved = np.empty(size, np.uint8)
-        self._library.edge_lstm_host_get_state(self._state, saved.ctypes.data)
+        saved = self.save_state()
         layers, offset = {}, 0
         for op in self.network.lstms:
-            cell_at, end = offset + op.units, offset + 3 * op.units
-            hidden = saved[offset:cell_at].view(np.int8)
-            cell = np.frombuffer(saved[cell_at:end].tobytes(), "<i2").astype(np.int16)
-            layers[op.output] = LayerState(hidden, cell)
-            offset = end
+            hidden = np.frombuffer(saved, np.int8, op.units, offset)
+            cell = np.frombuffer(saved, "<i2", op.units, offset + op.units)
+            layers[op.output] = LayerState(hidden, cell.astype(np.int16))
+            offset += 3 * op.units
         return layers
 
     def describe(self) -> str:

@@ -28,8 +28,8 @@ class NumpyEngine(Engine):
         """See ``Engine.invoke``."""
         if self.network.form == "window":
             self.reset()
-            return self._execution.run(inputs[None])[0]
-        return self._execution.run(inputs[None, None])[0, 0]
+            return np.asarray(self._execution.run(inputs[None])[0])
+        return np.asarray(self._execution.run(inputs[None, None])[0, 0])
 
     @property
     def state(self) -> dict[str, LayerState]:

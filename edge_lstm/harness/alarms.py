@@ -75,6 +75,8 @@ def _beyond(port: Port, values: npt.NDArray[np.floating]) -> npt.NDArray[np.bool
 
 def _alarms(kind: str, port: Port, shares: npt.NDArray[np.floating]) -> tuple[RangeAlarm, ...]:
     return tuple(
-        RangeAlarm(kind, port.labels[i], float(shares[i]), float(port.lower[i]), float(port.upper[i]))
+        RangeAlarm(
+            kind, port.labels[i], float(shares[i]), float(port.lower[i]), float(port.upper[i])
+        )
         for i in np.flatnonzero(shares > _TOLERATED_SHARE)
     )

@@ -82,9 +82,7 @@ def predict_file(
 def summarize(run: Run, sequences: Sequences, alarms: tuple[RangeAlarm, ...]) -> Prediction:
     """Latency and score of a run. Answers at every step are scored where labels are too."""
     y = sequences.y
-    comparable = y is not None and (
-        y.size == run.output.size or y.shape == run.output.shape[:-1]
-    )
+    comparable = y is not None and (y.size == run.output.size or y.shape == run.output.shape[:-1])
     return Prediction(
         run=run,
         sequences=len(sequences),

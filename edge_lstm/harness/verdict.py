@@ -55,6 +55,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """True when every budget was kept."""
         return all(check.passed for check in self.checks)
 
 

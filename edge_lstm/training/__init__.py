@@ -1,1 +1,1 @@
-"""Training small LSTMs on tables: data sets, fitting, recipes. Keras is imported inside functions."""
+"""Training small LSTMs on tables: data sets, fitting, recipes. No module imports Keras."""

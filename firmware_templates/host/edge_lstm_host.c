@@ -48,7 +48,7 @@ void edge_lstm_host_invoke(void *state, const MODEL(_value) *input, MODEL(_value
     MODEL(_step)((MODEL(_state) *)state, input, output);
 }
 
-/* Many steps; keeps every output and, where `states` is not NULL, the state after each. */
+/* Many steps; keeps every output and the state after each. */
 void edge_lstm_host_stream(void *state, const MODEL(_value) *input, size_t steps,
                            MODEL(_value) *output, uint8_t *states)
 {
@@ -56,10 +56,8 @@ void edge_lstm_host_stream(void *state, const MODEL(_value) *input, size_t steps
         MODEL(_step)((MODEL(_state) *)state, input, output);
         input += SIZE(_INPUT_SIZE);
         output += SIZE(_OUTPUT_SIZE);
-        if (states != NULL) {
-            MODEL(_get_state)((const MODEL(_state) *)state, states);
-            states += SIZE(_STATE_BYTES);
-        }
+        MODEL(_get_state)((const MODEL(_state) *)state, states);
+        states += SIZE(_STATE_BYTES);
     }
 }
 
