@@ -6,6 +6,8 @@ written here is data, one ``static const`` struct a layer, and the order of the 
 
 from __future__ import annotations
 
+import numpy as np
+
 from converters.c_layers import CLayers
 from converters.c_literals import array, float_literal, integer
 from converters.network import LastStepOp, LstmOp, Port, QuantizedNetwork
@@ -81,15 +83,13 @@ void {name}_reset({name}_state *state);
 
 {self._forward_prototype()}
 /* The state as bytes that mean the same on every machine: to save, restore or hand over. */
-void {name}_get_state(const {name}_state *state, uint8_t bytes[{upper}_STATE_BYTES]);
-void {name}_set_state({name}_state *state, const uint8_t bytes[{upper}_STATE_BYTES]);
+{self._get_state_signature()};
+{self._set_state_signature()};
 
 #ifndef {upper}_NO_FLOAT
 /* Physical values to the model's integers and back, channel by channel. */
-void {name}_quantize_input(const float features[{upper}_INPUT_SIZE],
-                           {name}_value input[{upper}_INPUT_SIZE]);
-void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
-                              float values[{upper}_OUTPUT_SIZE]);
+{self._quantize_signature()};
+{self._dequantize_signature()};
 #endif
 
 #ifdef __cplusplus
@@ -106,8 +106,6 @@ void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
 
     def _sizes(self) -> str:
         network, upper = self._network, self._upper
-        tensors = network.tensors
-        source, output = tensors[network.input.tensor], tensors[network.output.tensor]
         saved = 3 * sum(op.units for op in network.lstms)
         lines = [
             f"#define {upper}_INPUT_SIZE {network.features}",
@@ -118,15 +116,31 @@ void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
         lines += [
             f"#define {upper}_STATE_BYTES {saved}",
             "",
-            "/* real = scale * (value - zero point), in the units of the first and last layer;",
-            f"   {self._name}_quantize_input and _dequantize_output have the physical units. */",
-            f"#define {upper}_INPUT_SCALE {float_literal(source.scale)}",
-            f"#define {upper}_INPUT_ZERO_POINT {integer(source.zero_point)}",
-            f"#define {upper}_OUTPUT_SCALE {float_literal(output.scale)}",
-            f"#define {upper}_OUTPUT_ZERO_POINT {integer(output.zero_point)}",
-            "",
+            *self._quantization("INPUT", network.input),
+            *self._quantization("OUTPUT", network.output),
         ]
         return "\n".join(lines)
+
+    def _quantization(self, role: str, port: Port) -> list[str]:
+        """One scale and zero point in physical units where all channels share them."""
+        shared = np.ptp(port.scale) == 0 and np.ptp(port.zero_point) == 0
+        scale, zero_point = float(port.scale[0]), float(port.zero_point[0])
+        if shared and zero_point.is_integer():
+            comment = f"/* {role.lower()} = scale * (value - zero point), in physical units. */"
+        else:
+            tensor = self._network.tensors[port.tensor]
+            scale, zero_point = tensor.scale, tensor.zero_point
+            helper = "_quantize_input" if role == "INPUT" else "_dequantize_output"
+            comment = (
+                f"/* The tensor's own; {self._name}{helper} has the physical units, "
+                "channel by channel. */"
+            )
+        return [
+            comment,
+            f"#define {self._upper}_{role}_SCALE {float_literal(scale)}",
+            f"#define {self._upper}_{role}_ZERO_POINT {integer(int(zero_point))}",
+            "",
+        ]
 
     def _forward_prototype(self) -> str:
         if self._network.form == "stream":
@@ -141,11 +155,35 @@ void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
         if self._network.form == "window":
             verb, steps = "run", f"{upper}_STEPS * "
             output_steps = steps if self._network.returns_sequence else ""
-        indent = " " * len(f"void {name}_{verb}(")
-        return (
-            f"void {name}_{verb}({name}_state *state,\n"
-            f"{indent}const {name}_value input[{steps}{upper}_INPUT_SIZE],\n"
-            f"{indent}{name}_value output[{output_steps}{upper}_OUTPUT_SIZE])"
+        return _signature(
+            f"{name}_{verb}",
+            f"{name}_state *state",
+            f"const {name}_value input[{steps}{upper}_INPUT_SIZE]",
+            f"{name}_value output[{output_steps}{upper}_OUTPUT_SIZE]",
+        )
+
+    def _get_state_signature(self) -> str:
+        name, upper = self._name, self._upper
+        parameters = f"const {name}_state *state", f"uint8_t bytes[{upper}_STATE_BYTES]"
+        return _signature(f"{name}_get_state", *parameters)
+
+    def _set_state_signature(self) -> str:
+        name, upper = self._name, self._upper
+        parameters = f"{name}_state *state", f"const uint8_t bytes[{upper}_STATE_BYTES]"
+        return _signature(f"{name}_set_state", *parameters)
+
+    def _quantize_signature(self) -> str:
+        name, upper = self._name, self._upper
+        features, values = f"features[{upper}_INPUT_SIZE]", f"input[{upper}_INPUT_SIZE]"
+        return _signature(
+            f"{name}_quantize_input", f"const float {features}", f"{name}_value {values}"
+        )
+
+    def _dequantize_signature(self) -> str:
+        name, upper = self._name, self._upper
+        raw, values = f"output[{upper}_OUTPUT_SIZE]", f"values[{upper}_OUTPUT_SIZE]"
+        return _signature(
+            f"{name}_dequantize_output", f"const {name}_value {raw}", f"float {values}"
         )
 
     def _bytes_in_state(self) -> list[tuple[str, int]]:
@@ -227,40 +265,34 @@ void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
         )
 
     def _state_functions(self) -> str:
-        name, upper = self._name, self._upper
         store, load = [], []
         offset = 0
         for op in self._network.lstms:
             suffix, units = self._suffix[op.output], op.units
             hidden, cell = f"state->hidden_{suffix}", f"state->cell_{suffix}"
             cell_bytes = f"bytes + {offset + units}"
-            store.append(f"    memcpy(bytes + {offset}, {hidden}, {units});")
-            store.append(f"    edge_lstm_store_s16({cell}, {units}, {cell_bytes});")
-            load.append(f"    memcpy({hidden}, bytes + {offset}, {units});")
-            load.append(f"    edge_lstm_load_s16({cell_bytes}, {units}, {cell});")
+            store.append(f"    memcpy(bytes + {offset}, {hidden}, {units});\n")
+            store.append(f"    edge_lstm_store_s16({cell}, {units}, {cell_bytes});\n")
+            load.append(f"    memcpy({hidden}, bytes + {offset}, {units});\n")
+            load.append(f"    edge_lstm_load_s16({cell_bytes}, {units}, {cell});\n")
             offset += 3 * units
         return (
-            f"void {name}_get_state(const {name}_state *state, "
-            f"uint8_t bytes[{upper}_STATE_BYTES])\n{{\n" + "\n".join(store) + "\n}\n\n"
-            f"void {name}_set_state({name}_state *state, "
-            f"const uint8_t bytes[{upper}_STATE_BYTES])\n{{\n" + "\n".join(load) + "\n}\n"
+            f"{self._get_state_signature()}\n{{\n{''.join(store)}}}\n\n"
+            f"{self._set_state_signature()}\n{{\n{''.join(load)}}}\n"
         )
 
     def _unit_functions(self) -> str:
-        name, upper = self._name, self._upper
-        data = self._units("input", self._network.input) + self._units(
-            "output", self._network.output
-        )
+        upper = self._upper
+        data = self._units("input", self._network.input)
+        data += self._units("output", self._network.output)
         return f"""\
 {data}
-void {name}_quantize_input(const float features[{upper}_INPUT_SIZE],
-                           {name}_value input[{upper}_INPUT_SIZE])
+{self._quantize_signature()}
 {{
     edge_lstm_quantize_s8(features, input_scale, input_zero_point, {upper}_INPUT_SIZE, input);
 }}
 
-void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
-                              float values[{upper}_OUTPUT_SIZE])
+{self._dequantize_signature()}
 {{
     edge_lstm_dequantize_s8(output, output_scale, output_zero_point, {upper}_OUTPUT_SIZE, values);
 }}
@@ -273,6 +305,14 @@ void {name}_dequantize_output(const {name}_value output[{upper}_OUTPUT_SIZE],
         return array("float", f"{role}_scale", scales) + array(
             "float", f"{role}_zero_point", zero_points
         )
+
+
+def _signature(function: str, *parameters: str) -> str:
+    """``void function(parameters)``, one parameter a line where they do not fit into one."""
+    line = f"void {function}({', '.join(parameters)})"
+    if len(line) < 100:
+        return line
+    return f"void {function}(" + f",\n{' ' * len(f'void {function}(')}".join(parameters) + ")"
 
 
 def _version_number() -> int:

@@ -19,7 +19,7 @@ def import_keras() -> Any:
 
     Raises MissingToolError where it is not installed.
     """
-    if "keras" in sys.modules:
+    if sys.modules.get("keras") is not None:
         return sys.modules["keras"]
     # 3 leaves out the C++ runtime's messages about missing GPUs, which look like errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -105,10 +105,14 @@ def _port(
     open_ends: tuple[bool, bool] = (True, True),
 ) -> Port:
     scale = units.scale * tensor.scale
+    if not labels:
+        labels = (
+            [name] if tensor.channels == 1 else [f"{name}[{i}]" for i in range(tensor.channels)]
+        )
     return Port(
         name=name,
         tensor=tensor.name,
-        labels=tuple(labels or (f"{name}[{i}]" for i in range(tensor.channels))),
+        labels=tuple(labels),
         scale=scale.astype(np.float32),
         zero_point=(tensor.zero_point - units.offset / scale).astype(np.float32),
         lower=seen.lower,

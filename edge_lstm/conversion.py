@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from converters.bias_correction import correct_biases
 from converters.c_array import c_array_header, c_array_source
 from converters.c_literals import check_name, name_from
 from converters.c_source import c_header, c_source, constant_bytes, state_bytes
@@ -133,6 +134,7 @@ def convert(
         feature_labels=sequences.feature_names,
         output_labels=sequences.target_names,
     )
+    quantized = correct_biases(network, quantized, sequences.x, sequences.lengths)
     provenance = Provenance(
         writer=f"edge-lstm {__version__}",
         source_sha256=hashlib.sha256(source).hexdigest(),

@@ -82,11 +82,10 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """All arrays of an ``.npz``; pickled objects are refused."""
     content = read_bytes(path)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise InputError(
-                    f"'{path}' holds a single array; save it with np.savez(path, x=...)"
-                )
+        archive = np.load(io.BytesIO(content), allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"'{path}' holds a single array; save it with np.savez(path, x=...)")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"'{path}' is not a readable .npz file: {error}") from error

@@ -56,9 +56,9 @@ def seed_files(tmp_path_factory: pytest.TempPathFactory, keras: Any) -> tuple[Pa
         [
             keras.Input((60, 1)),
             layers.Normalization(mean=[200.0], variance=[180.0**2]),
-            layers.LSTM(50, return_sequences=True),
-            layers.LSTM(50),
-            layers.Dense(1),
+            layers.LSTM(50, return_sequences=True, name="lstm"),
+            layers.LSTM(50, name="lstm_1"),
+            layers.Dense(1, name="dense"),
             layers.Normalization(mean=[200.0], variance=[180.0**2], invert=True),
         ]
     )

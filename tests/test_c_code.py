@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 
 from converters.c_literals import check_name, float_literal, identifiers, name_from
+from converters.c_source import c_header, c_source
+from converters.calibrate import calibrate
 from converters.errors import InputError
 from converters.fixed_point import sigmoid_q15_table, tanh_q15_table
+from converters.quantize import quantize
 from edge_lstm.conversion import ConversionReport
 from edge_lstm.engines.native import NativeEngine
 from firmware_templates import runtime_headers
@@ -160,13 +164,12 @@ def test_sanitizers_find_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_helpers_speak_physical_units_as_python_does(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     network = quantized(rng, random_network(rng, [4], 6, [(3, None)], scaled=True))
-    from converters.c_source import c_header, c_source
-
     (tmp_path / "model.h").write_text(c_header(network))
     (tmp_path / "model.c").write_text(c_source(network))
     built = tmp_path / "model.so"
-    _run(require_tool("gcc"), "-std=c99", "-O2", "-fPIC", "-shared",
-         "-I", str(runtime_headers()[0].parent), str(tmp_path / "model.c"), "-o", str(built))  # fmt: skip
+    include = ["-I", str(runtime_headers()[0].parent)]
+    flags = ["-std=c99", "-O2", "-fPIC", "-shared", *include]
+    _run(require_tool("gcc"), *flags, str(tmp_path / "model.c"), "-o", str(built))
     library = ctypes.CDLL(str(built))
     port = network.input
     span = port.upper - port.lower
@@ -214,3 +217,18 @@ def _run(tool: str, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("lowest", [0.0, 10.0, 5000.0])
+def test_one_feature_has_its_physical_units_in_the_macros(lowest: float) -> None:
+    """Also where the zero point leaves int8, as it does for ranges far from zero."""
+    rng = np.random.default_rng(8)
+    network = random_network(rng, [4], 1, scaled=True)
+    x = rng.uniform(lowest, lowest + 50, (8, 10, 1)).astype(np.float32)
+    integer = quantize(network, calibrate(network, x, np.full(8, 10)), form="stream")
+    header = c_header(integer)
+    scale = float(re.search(r"MODEL_INPUT_SCALE (\S+)f", header)[1])  # type: ignore[index]
+    zero_point = int(re.search(r"MODEL_INPUT_ZERO_POINT \(?(-?\d+)", header)[1])  # type: ignore[index]
+    found = np.clip(np.floor(x / np.float32(scale) + zero_point + 0.5), -128, 127)
+    assert np.abs(found - integer.input.quantize(x)).max() <= 1
+    assert np.ptp(found) > 200
