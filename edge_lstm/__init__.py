@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from firmware_templates import __version__
 
 if TYPE_CHECKING:
-    from edge_lstm.conversion import ConversionReport, convert
+    from edge_lstm.conversion import convert
+    from edge_lstm.conversion_report import ConversionReport
     from edge_lstm.engines import load
     from edge_lstm.engines.protocol import Engine
     from edge_lstm.harness.verdict import Budgets, Verdict, verify
@@ -38,7 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Budgets": "edge_lstm.harness.verdict",
-    "ConversionReport": "edge_lstm.conversion",
+    "ConversionReport": "edge_lstm.conversion_report",
     "Engine": "edge_lstm.engines.protocol",
     "TrainingReport": "edge_lstm.training.train",
     "Verdict": "edge_lstm.harness.verdict",

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.conversion import ConversionReport, convert
+from edge_lstm.conversion import convert
+from edge_lstm.conversion_report import ConversionReport
 from edge_lstm.engines import ENGINES, load
 from edge_lstm.engines.keras_model import KerasEngine
 from edge_lstm.files import write_files

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from converters.keras_import import import_keras
-from edge_lstm.conversion import ConversionReport, convert
+from edge_lstm.conversion import convert
+from edge_lstm.conversion_report import ConversionReport
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from converters.errors import InputError
 from converters.tflite_reader import read_tflite
 from edge_lstm.cli.main import cli
-from edge_lstm.conversion import ConversionReport
+from edge_lstm.conversion_report import ConversionReport
 from tests.conftest import save_calibration
 
 

@@ -16,7 +16,7 @@ from converters.calibrate import calibrate
 from converters.errors import InputError
 from converters.fixed_point import sigmoid_q15_table, tanh_q15_table
 from converters.quantize import quantize
-from edge_lstm.conversion import ConversionReport
+from edge_lstm.conversion_report import ConversionReport
 from edge_lstm.engines.native import NativeEngine
 from firmware_templates import runtime_headers
 from tests.conftest import require_tool

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from converters.errors import InputError, UnsupportedError
 from converters.float_execution import run_float
 from converters.keras_reader import load_keras_model, read_keras_model
-from edge_lstm.conversion import ConversionReport, convert
+from edge_lstm.conversion import convert
+from edge_lstm.conversion_report import ConversionReport
 from edge_lstm.engines import ENGINES, load
 from edge_lstm.golden import read_golden
 from edge_lstm.harness.streaming import run_sequences

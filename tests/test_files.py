@@ -13,7 +13,8 @@ import pytest
 import tflite
 
 from converters.tflite_reader import read_tflite
-from edge_lstm.conversion import ConversionReport, convert
+from edge_lstm.conversion import convert
+from edge_lstm.conversion_report import ConversionReport
 from edge_lstm.engines import load
 from edge_lstm.golden import read_golden
 from tests.conftest import require_tool

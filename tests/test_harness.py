@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from converters.errors import InputError
 from edge_lstm import load, verify
 from edge_lstm.cli.main import cli
-from edge_lstm.conversion import ConversionReport
+from edge_lstm.conversion_report import ConversionReport
 from edge_lstm.engines.protocol import Engine
 from edge_lstm.golden import read_golden
 from edge_lstm.harness.alarms import in_range, range_alarms

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from edge_lstm.cli.output import json_option, print_rows, print_warnings, write_json
+from edge_lstm.cli.options import json_option
+from edge_lstm.cli.output import print_rows, print_warnings, write_json
 
 if TYPE_CHECKING:
-    from edge_lstm.conversion import ConversionReport
+    from edge_lstm.conversion_report import ConversionReport
 
 
 @click.command("convert")

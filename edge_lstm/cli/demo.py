@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from edge_lstm.cli.output import json_option, print_rows, print_warnings, write_json
+from edge_lstm.cli.options import json_option
+from edge_lstm.cli.output import print_rows, print_warnings, write_json
 
 
 @click.command("demo")

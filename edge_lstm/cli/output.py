@@ -10,14 +10,7 @@ from typing import Any
 
 import click
 
-__all__ = ["json_option", "print_rows", "print_warnings", "write_json"]
-
-json_option = click.option(
-    "--json",
-    "json_path",
-    metavar="PATH",
-    help="Write the result as JSON; '-' writes it to stdout, and nothing else there.",
-)
+__all__ = ["print_rows", "print_warnings", "write_json"]
 
 
 def print_rows(rows: Sequence[tuple[str, str]], *, quiet: bool) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from edge_lstm.cli.output import json_option, print_rows, print_warnings, write_json
+from edge_lstm.cli.options import engine_options, json_option
+from edge_lstm.cli.output import print_rows, print_warnings, write_json
 from edge_lstm.cli.results import run_rows
 
 
@@ -19,19 +20,7 @@ from edge_lstm.cli.results import run_rows
     type=click.Path(path_type=Path),
     help="Sequences: an .npz with array x in physical units, and labels y if there are any.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["litert", "native", "numpy", "keras"]),
-    default="native",
-    show_default=True,
-    help="What runs the model; keras needs --model.",
-)
-@click.option(
-    "--model",
-    "keras_model",
-    type=click.Path(path_type=Path),
-    help="The Keras model, for --engine keras.",
-)
+@engine_options
 @click.option("--every-step", is_flag=True, help="Keep an answer a step, not only the last.")
 @click.option(
     "--output",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from edge_lstm.cli.output import json_option, print_rows, write_json
+from edge_lstm.cli.options import json_option
+from edge_lstm.cli.output import print_rows, write_json
 
 if TYPE_CHECKING:
     from edge_lstm.training.train import TrainingReport

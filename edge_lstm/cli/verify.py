@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_lstm.cli.output import json_option, print_rows, print_warnings, write_json
+from edge_lstm.cli.options import engine_options, json_option
+from edge_lstm.cli.output import print_rows, print_warnings, write_json
 from edge_lstm.cli.results import verdict_rows
 
 if TYPE_CHECKING:
@@ -22,19 +23,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The NAME_golden.npz that convert wrote.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["litert", "native", "numpy", "keras"]),
-    default="native",
-    show_default=True,
-    help="What runs the model; keras needs --model.",
-)
-@click.option(
-    "--model",
-    "keras_model",
-    type=click.Path(path_type=Path),
-    help="The Keras model, for --engine keras.",
-)
+@engine_options
 @click.option(
     "--max-lsb",
     type=click.IntRange(min=0),
