@@ -111,22 +111,19 @@ def is_stateful(model: Any) -> bool:
 def predict(model: Any, x: FloatArray, lengths: npt.NDArray[np.int64]) -> FloatArray:
     """What Keras answers to sequences x, float32 [N, T, F], of ``lengths`` [N] steps.
 
-    Each sequence starts from a reset. A stateful model is fed in pieces of the batch size
-    and the number of steps that it was built for. The answers have the shape of Keras'
-    ``predict``; beyond a sequence's length they are zero.
+    Each sequence starts from a reset. The answers have the shape of Keras' ``predict``; beyond
+    a sequence's length they are zero.
     """
-    batch, steps, _ = model.inputs[0].shape
+    if is_stateful(model):
+        model = _stateless_copy(model)
     result: FloatArray | None = None
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
-        answer = _predict_batches(model, x[rows, :length], batch, steps)
+        answer = np.asarray(model.predict(x[rows, :length], verbose=0), np.float32)
+        steps = x.shape[1:2] if answer.ndim == 3 else ()
         if result is None:
-            sequence = answer.ndim == 3
-            shape = (
-                (len(x), x.shape[1], answer.shape[-1]) if sequence else (len(x), *answer.shape[1:])
-            )
-            result = np.zeros(shape, np.float32)
-        if answer.ndim == 3:
+            result = np.zeros((len(x), *steps, answer.shape[-1]), np.float32)
+        if steps:
             result[rows, :length] = answer
         else:
             result[rows] = answer
@@ -135,33 +132,26 @@ def predict(model: Any, x: FloatArray, lengths: npt.NDArray[np.int64]) -> FloatA
     return result
 
 
-def _predict_batches(model: Any, x: FloatArray, batch: int | None, steps: int | None) -> FloatArray:
-    count, length, _ = x.shape
-    batch = batch or count
-    steps = steps or length
-    if length % steps:
-        raise InputError(
-            f"the model takes {steps} steps a call; sequences of {length} steps are no multiple "
-            "of that"
-        )
-    answers = []
-    for start in range(0, count, batch):
-        rows = x[start : start + batch]
-        padded = np.concatenate([rows, np.repeat(rows[-1:], batch - len(rows), axis=0)])
-        _reset_states(model)
-        pieces = [
-            model.predict(padded[:, first : first + steps], batch_size=batch, verbose=0)
-            for first in range(0, length, steps)
-        ]
-        whole = np.concatenate(pieces, axis=1) if pieces[0].ndim == 3 else pieces[-1]
-        answers.append(np.asarray(whole, np.float32)[: len(rows)])
-    return np.concatenate(answers)
+def _stateless_copy(model: Any) -> Any:
+    """The same layers and weights for any batch and length, each call from a reset.
 
-
-def _reset_states(model: Any) -> None:
-    for layer in model.layers:
-        if getattr(layer, "stateful", False):
-            layer.reset_states()
+    A stateful model takes its built-in batch and number of steps only, and answers a sequence
+    in pieces.
+    """
+    config = model.get_config()
+    config.pop("build_input_shape", None)
+    for layer in config["layers"]:
+        settings = layer["config"]
+        if "stateful" in settings:
+            settings["stateful"] = False
+        if layer["class_name"] == "InputLayer":
+            settings["batch_shape"] = (None, None, settings["batch_shape"][-1])
+        layer.pop("build_config", None)
+    copy = type(model).from_config(config)
+    for layer, original in zip(copy.layers, model.layers, strict=True):
+        for variable, trained in zip(layer.weights, original.weights, strict=True):
+            variable.assign(trained)
+    return copy
 
 
 def _kind(layer: Any) -> str:

@@ -237,12 +237,14 @@ class Port:
     open_ends: tuple[bool, bool] = (True, True)
 
     def quantize(self, values: npt.ArrayLike) -> Int8Array:
-        """Physical values [..., C] to int8, halves away from zero; what does not fit saturates.
+        """Physical values [..., C] to int8, halves away from zero; what does not fit saturates,
+        and not-a-number becomes -128.
 
         The C helper does the same operations in the same order in float32.
         """
         with np.errstate(over="ignore"):
             steps = np.asarray(values, np.float32) / self.scale + self.zero_point
+        steps = np.where(np.isnan(steps), np.float32(-128), steps)
         limited = np.clip(steps, np.float32(-128), np.float32(127))
         rounded = np.copysign(np.floor(np.abs(limited) + np.float32(0.5)), limited)
         return np.asarray(rounded, np.int8)

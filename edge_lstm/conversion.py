@@ -18,7 +18,7 @@ from converters.c_literals import check_name, name_from
 from converters.c_source import c_header, c_source
 from converters.calibrate import Ranges, calibrate
 from converters.errors import InputError
-from converters.keras_reader import is_stateful, load_keras_model, predict, read_keras_model
+from converters.keras_reader import load_keras_model, predict, read_keras_model
 from converters.network import Network, QuantizedNetwork
 from converters.quantize import quantize
 from converters.tflite_metadata import Provenance
@@ -56,7 +56,7 @@ def convert(
     source = read_bytes(model_path)
     keras_model = load_keras_model(model_path)
     network = read_keras_model(keras_model, name)
-    _check_calibration(network, keras_model, sequences, str(calibration))
+    _check_calibration(network, sequences, str(calibration))
 
     ranges = calibrate(network, sequences.x, sequences.lengths)
     quantized = quantize(
@@ -87,7 +87,7 @@ def convert(
     return report
 
 
-def _check_calibration(network: Network, model: Any, sequences: Sequences, source: str) -> None:
+def _check_calibration(network: Network, sequences: Sequences, source: str) -> None:
     if sequences.features != network.input.features:
         raise InputError(
             f"'{source}': array 'x' has {sequences.features} features a step, the model takes "
@@ -97,12 +97,6 @@ def _check_calibration(network: Network, model: Any, sequences: Sequences, sourc
         raise InputError(
             f"'{source}': the model was built for sequences of {network.window} steps, array 'x' "
             f"has {sequences.lengths.min()} to {sequences.lengths.max()}"
-        )
-    steps = model.inputs[0].shape[1]
-    if is_stateful(model) and steps and (sequences.lengths % steps).any():
-        raise InputError(
-            f"'{source}': the stateful model takes {steps} steps a call; the sequences of array "
-            "'x' must be multiples of that"
         )
 
 

@@ -174,8 +174,8 @@ def test_helpers_speak_physical_units_as_python_does(tmp_path: Path) -> None:
     port = network.input
     span = port.upper - port.lower
     values = rng.uniform(port.lower - span, port.upper + span, (5000, 6)).astype(np.float32)
-    values[0], values[1] = np.inf, -np.inf
-    values[2:258] = (np.arange(-128, 128)[:, None] + 0.5 - port.zero_point) * port.scale
+    values[0], values[1], values[2] = np.inf, -np.inf, np.nan
+    values[3:259] = (np.arange(-128, 128)[:, None] + 0.5 - port.zero_point) * port.scale
     found = np.empty(6, np.int8)
     for row in values:
         library.model_quantize_input(
