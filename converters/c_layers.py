@@ -18,6 +18,7 @@ from converters.kernel_parameters import (
 )
 from converters.network import (
     ActivationOp,
+    Arithmetic,
     FullyConnectedOp,
     LastStepOp,
     LstmOp,
@@ -26,6 +27,12 @@ from converters.network import (
 )
 
 __all__ = ["CLayer", "CLayers"]
+
+
+_REQUANTIZE: dict[Arithmetic, str] = {
+    "litert": "edge_lstm_multiply_single_rounding",
+    "tflm": "edge_lstm_multiply",
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,8 @@ class CLayers:
 
     def _lstm(self, op: LstmOp) -> CLayer:
         tensors, suffix = self._network.tensors, self.suffixes[op.output]
-        p = lstm_parameters(op, tensors[op.input], tensors[op.output])
+        arithmetic = self._network.arithmetic
+        p = lstm_parameters(op, tensors[op.input], tensors[op.output], arithmetic)
         # [4, units, …] to [units, 4, …]: the four gates of a unit lie together.
         constants: dict[str, tuple[str, npt.NDArray[Any]]] = {
             "kernel": ("int8_t", op.kernel.swapaxes(0, 1)),
@@ -104,7 +112,8 @@ class CLayers:
         data = "".join(array(kind, f"{role}_{suffix}", v) for role, (kind, v) in constants.items())
         call = (
             f"edge_lstm_lstm_s8_step(&layer_{suffix}, {self.operand(op.input)}, "
-            f"state->hidden_{suffix}, state->cell_{suffix}, state->next_hidden);"
+            f"state->hidden_{suffix}, state->cell_{suffix}, state->next_hidden,\n"
+            f"edge_lstm_unit_{arithmetic}_s8);"
         )
         return CLayer(
             data + _struct("edge_lstm_lstm_s8", f"layer_{suffix}", fields),
@@ -133,13 +142,14 @@ class CLayers:
         operands = f"{self.operand(op.input)}, {self.operand(op.output)}"
         return CLayer(
             data,
-            f"edge_lstm_fully_connected_s8_run(&layer_{suffix}, {operands});",
+            f"edge_lstm_fully_connected_s8_run(&layer_{suffix}, {operands},\n"
+            f"{_REQUANTIZE[self._network.arithmetic]});",
             _size(op.weights, p.bias),
         )
 
     def _lookup(self, op: ActivationOp) -> CLayer:
         tensors, suffix = self._network.tensors, self.suffixes[op.output]
-        table = lookup_table(op, tensors[op.input], tensors[op.output])
+        table = lookup_table(op, tensors[op.input], tensors[op.output], self._network.arithmetic)
         operands = f"{self.operand(op.input)}, {self.operand(op.output)}"
         return CLayer(
             array("int8_t", f"table_{suffix}", table),

@@ -246,13 +246,13 @@ void {name}_reset({name}_state *state);
             last = self._operand(network.ops[-1].output)
             calls.append(f"memcpy(output, {last}, {upper}_OUTPUT_SIZE);")
         if network.form == "stream":
-            body = "".join(f"    {call}\n" for call in calls)
+            body = "".join(_indent(call, 4) for call in calls)
             return f"{self._forward_signature()}\n{{\n{body}}}\n"
         once = next(
             (i for i, op in enumerate(network.ops) if isinstance(op, LastStepOp)), len(calls)
         )
-        each_step = "".join(f"        {call}\n" for call in calls[:once])
-        at_the_end = "".join(f"    {call}\n" for call in calls[once:] if call)
+        each_step = "".join(_indent(call, 8) for call in calls[:once])
+        at_the_end = "".join(_indent(call, 4) for call in calls[once:] if call)
         if network.returns_sequence:
             each_step += f"        output += {upper}_OUTPUT_SIZE;\n"
         return (
@@ -305,6 +305,13 @@ void {name}_reset({name}_state *state);
         return array("float", f"{role}_scale", scales) + array(
             "float", f"{role}_zero_point", zero_points
         )
+
+
+def _indent(call: str, spaces: int) -> str:
+    """A call as lines; those after the first line up behind its parenthesis."""
+    first, *rest = call.split("\n")
+    behind = " " * (spaces + first.index("(") + 1)
+    return "".join([" " * spaces + first + "\n", *(f"{behind}{line}\n" for line in rest)])
 
 
 def _signature(function: str, *parameters: str) -> str:

@@ -24,7 +24,7 @@ def engine_options(command: Command) -> Command:
     """``--engine`` and, for the float one, ``--model``."""
     engine = click.option(
         "--engine",
-        type=click.Choice(["litert", "native", "numpy", "keras"]),
+        type=click.Choice(["litert", "native", "numpy", "tflm", "keras"]),
         default="native",
         show_default=True,
         help="What runs the model; keras needs --model.",

@@ -11,11 +11,11 @@ from edge_lstm.files import read_bytes
 
 __all__ = ["ENGINES", "load"]
 
-ENGINES = ("litert", "native", "numpy")
+ENGINES = ("litert", "native", "numpy", "tflm")
 
 
 def load(path: str | Path, engine: str = "native") -> Engine:
-    """Load a ``.tflite`` that ``convert`` wrote into an engine: litert, native or numpy.
+    """Load a ``.tflite`` that ``convert`` wrote into an engine: litert, native, numpy or tflm.
 
     Raises InputError for a file that cannot be used, MissingToolError where the engine needs
     a package or a compiler that this machine lacks.
@@ -31,6 +31,10 @@ def load(path: str | Path, engine: str = "native") -> Engine:
             from edge_lstm.engines.native import NativeEngine
 
             return NativeEngine(network)
+        case "tflm":
+            from edge_lstm.engines.tflm import TflmEngine
+
+            return TflmEngine(network, content)
         case "numpy":
             from edge_lstm.engines.numpy_oracle import NumpyEngine
 

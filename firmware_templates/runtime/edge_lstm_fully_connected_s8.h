@@ -15,8 +15,13 @@ typedef struct {
     int32_t upper;
 } edge_lstm_fully_connected_s8;
 
+/* A sum to the output's scale: edge_lstm_multiply for tflite-micro,
+   edge_lstm_multiply_single_rounding for LiteRT. */
+typedef int32_t edge_lstm_requantize(int32_t value, edge_lstm_multiplier multiplier);
+
 static inline void edge_lstm_fully_connected_s8_run(const edge_lstm_fully_connected_s8 *layer,
-                                                    const int8_t *input, int8_t *output)
+                                                    const int8_t *input, int8_t *output,
+                                                    edge_lstm_requantize *requantize)
 {
     const int8_t *row = layer->weights;
     for (int32_t unit = 0; unit < layer->outputs; ++unit, row += layer->inputs) {
@@ -24,7 +29,7 @@ static inline void edge_lstm_fully_connected_s8_run(const edge_lstm_fully_connec
         for (int32_t k = 0; k < layer->inputs; ++k) {
             sum += row[k] * input[k];
         }
-        sum = edge_lstm_multiply_single_rounding(sum, layer->multiplier) + layer->zero_point;
+        sum = requantize(sum, layer->multiplier) + layer->zero_point;
         output[unit] = (int8_t)edge_lstm_clamp(sum, layer->lower, layer->upper);
     }
 }
