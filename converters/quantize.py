@@ -307,7 +307,8 @@ def _cell_scale(layer: str, largest: float, arithmetic: Arithmetic) -> float:
 def _check_accumulators(
     op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor, arithmetic: Arithmetic
 ) -> None:
-    if largest_accumulator_shift(op, source, hidden, arithmetic) >= 31:
+    # One bit is left for the kernels' doubling products.
+    if largest_accumulator_shift(op, source, hidden, arithmetic) >= 30:
         raise UnsupportedError(
             f"layer '{op.output}': its gates see values so large that the runtime's int32 "
             "arithmetic overflows; put a Normalization layer in front of the model or check the "

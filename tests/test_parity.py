@@ -90,6 +90,18 @@ def _native(network: QuantizedNetwork, inputs: np.ndarray) -> Trace:
     return Trace(outputs, np.concatenate([s.astype(np.int16) for s in states], axis=1))
 
 
+@pytest.mark.parametrize("form", ["", " -DEDGE_LSTM_PORTABLE"])
+def test_every_form_of_the_kernels_agrees(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form for this machine, and the reference form in plain C."""
+    monkeypatch.setenv("CC", f"gcc{form}")
+    for seed in range(60, 66):
+        network = _model(seed, "tflm" if seed % 2 else "litert")
+        inputs = random_inputs(np.random.default_rng(seed), network, 60)
+        expected, found = _oracle(network, inputs), _native(network, inputs)
+        np.testing.assert_array_equal(found.outputs, expected.outputs)
+        np.testing.assert_array_equal(found.states, expected.states)
+
+
 @pytest.mark.parametrize("arithmetic", ["litert", "tflm"])
 def test_runtime_oracle_and_c_agree(arithmetic: Arithmetic) -> None:
     values = 0

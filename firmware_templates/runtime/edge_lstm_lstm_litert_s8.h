@@ -6,7 +6,7 @@
 #include "edge_lstm_lstm_s8.h"
 
 /* Gate g before its activation, Q3.12. */
-static inline int32_t edge_lstm_gate_litert_q12(const edge_lstm_lstm_s8 *lstm,
+EDGE_LSTM_SPECIALISED int32_t edge_lstm_gate_litert_q12(const edge_lstm_lstm_s8 *lstm,
                                                 const edge_lstm_sums *sums, int32_t g)
 {
     const int32_t share = edge_lstm_saturate_s16(
@@ -15,7 +15,7 @@ static inline int32_t edge_lstm_gate_litert_q12(const edge_lstm_lstm_s8 *lstm,
         edge_lstm_multiply(sums->from_hidden[g], lstm->recurrent_multiplier[g]) + share);
 }
 
-static inline int8_t edge_lstm_unit_litert_s8(const edge_lstm_lstm_s8 *lstm,
+EDGE_LSTM_SPECIALISED int8_t edge_lstm_unit_litert_s8(const edge_lstm_lstm_s8 *lstm,
                                               const edge_lstm_sums *sums, int16_t *cell)
 {
     const int32_t input_gate =

@@ -6,7 +6,7 @@
 #include "edge_lstm_lstm_s8.h"
 
 /* Gate g before its activation, Q3.12: both shares saturate before they are added. */
-static inline int32_t edge_lstm_gate_tflm_q12(const edge_lstm_lstm_s8 *lstm,
+EDGE_LSTM_SPECIALISED int32_t edge_lstm_gate_tflm_q12(const edge_lstm_lstm_s8 *lstm,
                                               const edge_lstm_sums *sums, int32_t g)
 {
     const int32_t from_input = edge_lstm_saturate_s16(
@@ -23,7 +23,7 @@ static inline int32_t edge_lstm_shift_tflm(int32_t value, int32_t exponent)
     return edge_lstm_saturate_s16(edge_lstm_multiply(value, power));
 }
 
-static inline int8_t edge_lstm_unit_tflm_s8(const edge_lstm_lstm_s8 *lstm,
+EDGE_LSTM_SPECIALISED int8_t edge_lstm_unit_tflm_s8(const edge_lstm_lstm_s8 *lstm,
                                             const edge_lstm_sums *sums, int16_t *cell)
 {
     const int32_t input_gate = edge_lstm_sigmoid_tflm_q15(edge_lstm_gate_tflm_q12(lstm, sums, 0));
