@@ -23,7 +23,8 @@ FloatArray = npt.NDArray[np.float32]
 # The mean settles long before all of a large calibration set has been run.
 _SEQUENCES = 128
 
-_LARGEST_BIAS = (1 << 31) - 1
+# As in the quantizer.
+_LARGEST_BIAS = (1 << 29) - 1
 
 
 def correct_biases(

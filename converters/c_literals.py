@@ -106,6 +106,8 @@ _KEYWORDS = frozenset(
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED_PREFIX = "edge_lstm"  # files and functions of the runtime
+# Files and macros that NAME.h would hide or be hidden by.
+_RESERVED_NAMES = frozenset({"string", "stdint", "stddef", "arm_acle", "emmintrin", "null"})
 _MOST_CHARACTERS = 48  # C99 promises 31 significant ones; compilers in use keep far more
 
 
@@ -115,8 +117,10 @@ def check_name(name: str) -> str:
         problem = "is not a C identifier: use letters, digits and _, and no digit first"
     elif name in _KEYWORDS:
         problem = "is a keyword of C or C++: choose another"
-    elif name.startswith(_RESERVED_PREFIX):
+    elif name.lower().startswith(_RESERVED_PREFIX):
         problem = f"begins with {_RESERVED_PREFIX}, which names the runtime: choose another"
+    elif name.startswith("_") or name.lower() in _RESERVED_NAMES:
+        problem = "is reserved by C or one of its headers: choose another"
     elif len(name) > _MOST_CHARACTERS:
         problem = f"is longer than {_MOST_CHARACTERS} characters: choose a shorter one"
     else:
@@ -127,7 +131,8 @@ def check_name(name: str) -> str:
 def name_from(text: str) -> str:
     """A valid model name made of any text, such as a file's stem."""
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:_MOST_CHARACTERS] or "model"
-    if name[0].isdigit() or name in _KEYWORDS or name.startswith(_RESERVED_PREFIX):
+    taken = name in _KEYWORDS or name.lower() in _RESERVED_NAMES
+    if taken or name[0].isdigit() or name.lower().startswith(_RESERVED_PREFIX):
         name = f"model_{name}"[:_MOST_CHARACTERS]
     return name
 

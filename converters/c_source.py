@@ -340,7 +340,7 @@ def _pairs(op: Op) -> int:
         case LstmOp():
             return 2 * (-(-op.inputs // 4) + -(-op.units // 4))
         case FullyConnectedOp():
-            return 2 * -(-op.weights.shape[1] // 4)
+            return 2 * -(-int(op.weights.shape[1]) // 4)
         case _:
             return 0
 

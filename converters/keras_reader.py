@@ -119,7 +119,7 @@ def predict(model: Any, x: FloatArray, lengths: npt.NDArray[np.int64]) -> FloatA
     result: FloatArray | None = None
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
-        answer = np.asarray(model.predict(x[rows, :length], verbose=0), np.float32)
+        answer = _answer(model, x[rows, :length])
         steps = x.shape[1:2] if answer.ndim == 3 else ()
         if result is None:
             result = np.zeros((len(x), *steps, answer.shape[-1]), np.float32)
@@ -130,6 +130,16 @@ def predict(model: Any, x: FloatArray, lengths: npt.NDArray[np.int64]) -> FloatA
     if result is None:
         raise InputError("there are no sequences to predict")
     return result
+
+
+def _answer(model: Any, x: FloatArray) -> FloatArray:
+    try:
+        return np.asarray(model.predict(x, verbose=0), np.float32)
+    except ValueError as error:
+        if "not a valid scope name" not in str(error):
+            raise
+        # TensorFlow cannot name a graph after such a layer; without a graph it need not.
+        return np.asarray(model(x, training=False), np.float32)
 
 
 def _stateless_copy(model: Any) -> Any:
@@ -151,6 +161,8 @@ def _stateless_copy(model: Any) -> Any:
     for layer, original in zip(copy.layers, model.layers, strict=True):
         for variable, trained in zip(layer.weights, original.weights, strict=True):
             variable.assign(trained)
+        if hasattr(layer, "finalize_state"):  # Normalization computes from its variables here
+            layer.finalize_state()
     return copy
 
 
@@ -188,6 +200,10 @@ def _chain(model: Any) -> list[Any]:
     layers: list[Any] = []
     while True:
         layer, index, _ = tensor._keras_history
+        if any(layer is other for other in layers):
+            raise UnsupportedError(
+                f"layer '{layer.name}' is used twice; give each place a layer of its own"
+            )
         layers.append(layer)
         sources = layer._inbound_nodes[index].input_tensors
         if not sources:
@@ -206,8 +222,8 @@ def _chain(model: Any) -> list[Any]:
 def _read_lstm(layer: Any, source: str) -> list[Node]:
     cell = layer.cell
     for setting, found, needed in (
-        ("activation", cell.activation.__name__, "tanh"),
-        ("recurrent_activation", cell.recurrent_activation.__name__, "sigmoid"),
+        ("activation", _function_name(cell.activation), "tanh"),
+        ("recurrent_activation", _function_name(cell.recurrent_activation), "sigmoid"),
         ("go_backwards", layer.go_backwards, False),
         ("return_state", layer.return_state, False),
     ):
@@ -227,9 +243,14 @@ def _read_lstm(layer: Any, source: str) -> list[Node]:
     return nodes
 
 
-def _read_dense(layer: Any, source: str) -> list[Node]:
-    name = layer.name
-    function = layer.activation.__name__
+def _function_name(function: Any) -> str:
+    """Of a function, or of a layer that serves as one."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _read_dense(layer: Any, source: str, name: str | None = None) -> list[Node]:
+    name = name or layer.name
+    function = _function_name(layer.activation)
     if function not in _FUNCTIONS:
         raise UnsupportedError(
             f"layer '{name}': activation {function!r} is not supported; "
@@ -252,11 +273,16 @@ def _read_time_distributed(layer: Any, source: str) -> list[Node]:
             f"layer '{layer.name}' distributes a {type(layer.layer).__name__} over time; "
             "TimeDistributed(Dense) is supported"
         )
-    return _read_dense(layer.layer, source)
+    return _read_dense(layer.layer, source, layer.name)
 
 
 def _read_normalization(layer: Any, source: str) -> list[Node]:
     channels = int(layer.input.shape[-1])
+    axes = layer.axis if isinstance(layer.axis, tuple) else (layer.axis,)
+    if not set(axes) <= {None, -1, len(layer.input.shape) - 1}:
+        raise UnsupportedError(
+            f"layer '{layer.name}' normalizes over another axis than the last; use axis=-1"
+        )
     mean = _per_channel(layer, "mean", channels)
     # Keras guards against a variance of zero in the same way.
     deviation = np.maximum(np.sqrt(_per_channel(layer, "variance", channels)), 1e-7)
@@ -276,10 +302,6 @@ def _read_rescaling(layer: Any, source: str) -> list[Node]:
 
 def _per_channel(layer: Any, attribute: str, channels: int) -> npt.NDArray[np.float64]:
     values = np.asarray(getattr(layer, attribute), np.float64).ravel()
-    if values.size not in (1, channels):
-        raise UnsupportedError(
-            f"layer '{layer.name}' normalizes over another axis than the last; use axis=-1"
-        )
     return np.broadcast_to(values, (channels,)).copy()
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from converters.activation_tables import MOST_CELL_INTEGER_BITS
 from converters.calibrate import Range, Ranges
-from converters.errors import UnsupportedError
+from converters.errors import InputError, UnsupportedError
 from converters.kernel_parameters import largest_accumulator_shift
 from converters.network import (
     Activation,
@@ -48,8 +48,8 @@ _FIXED_FORMATS = {"sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0), "softmax": (
 # LiteRT's reference softmax aborts the process where the sum of exponentials reaches 512.
 _MOST_SOFTMAX_CHANNELS = 511
 
-# An accumulator is an int32; half of it is left to the products beside the bias.
-_LARGEST_BIAS = (1 << 30) - 1
+# The kernels double an accumulator, an int32; half of what is left goes to the bias.
+_LARGEST_BIAS = (1 << 29) - 1
 
 
 def quantize(
@@ -81,7 +81,7 @@ def quantize(
         lifted.output_units,
         ranges.values[network.output],
         output_labels,
-        _open_ends(ops[-1], lifted.output_units),
+        _open_ends(ops[-1]),
     )
     return QuantizedNetwork(
         name=network.name,
@@ -105,6 +105,17 @@ def _port(
     open_ends: tuple[bool, bool] = (True, True),
 ) -> Port:
     scale = units.scale * tensor.scale
+    zero_point = tensor.zero_point - units.offset / scale
+    if not (np.isfinite(scale.astype(np.float32)).all() and np.abs(zero_point).max() < 2**24):
+        raise UnsupportedError(
+            f"'{name}': its values lie so far from zero, or so close together, that float32 "
+            "cannot tell them apart; rescale them to a range around zero"
+        )
+    if labels and len(labels) != tensor.channels:
+        raise InputError(
+            f"{len(labels)} names are given for the {tensor.channels} channels of '{name}'; "
+            "check the arrays 'feature_names' and 'target_names'"
+        )
     if not labels:
         labels = (
             [name] if tensor.channels == 1 else [f"{name}[{i}]" for i in range(tensor.channels)]
@@ -114,19 +125,19 @@ def _port(
         tensor=tensor.name,
         labels=tuple(labels),
         scale=scale.astype(np.float32),
-        zero_point=(tensor.zero_point - units.offset / scale).astype(np.float32),
+        zero_point=zero_point.astype(np.float32),
         lower=seen.lower,
         upper=seen.upper,
         open_ends=open_ends,
     )
 
 
-def _open_ends(last: Op, units: Units) -> tuple[bool, bool]:
+def _open_ends(last: Op) -> tuple[bool, bool]:
     match last:
         case ActivationOp():
             return (False, False)
         case FullyConnectedOp(relu=True):
-            return (False, True) if units.scale[0] > 0 else (True, False)
+            return (False, True)
         case _:
             return (True, True)
 

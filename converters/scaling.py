@@ -27,6 +27,13 @@ Float64Array = npt.NDArray[np.float64]
 # TensorFlow Lite program.
 _GAP_TO_ZERO = 0.25
 
+# A range is laid over -127…126: the two end values of int8 are left to what lies beyond it, and
+# mean saturation where they occur.
+_LOWEST, _STEPS = -127, 253
+
+# Ranges narrower than this are taken for rounding: their scale would not be a normal float32.
+_SMALLEST_SCALE = 2.0**-100
+
 # Where channels differ in scale the tensor itself can have only one: it spans -1…1.
 _NOMINAL_SCALE = 2.0**-7
 
@@ -77,8 +84,9 @@ def quantized_tensor(name: str, seen: Range) -> QuantizedTensor:
     """One int8 format for all channels of a range. Zero is always representable."""
     lower = min(float(seen.lower.min()), 0.0)
     upper = max(float(seen.upper.max()), 0.0)
-    scale = float(np.float32((upper - lower) / 255 if upper > lower else 1.0))
-    zero_point = int(np.clip(round(-128 - lower / scale), -128, 127))
+    scale = float(np.float32((upper - lower) / _STEPS if upper > lower else 1.0))
+    scale = max(scale, _SMALLEST_SCALE)
+    zero_point = int(np.clip(round(_LOWEST - lower / scale), -128, 127))
     return QuantizedTensor(name, len(seen.lower), scale, zero_point)
 
 
@@ -121,17 +129,28 @@ def _take_trailing(network: Network) -> tuple[Network, list[Affine]]:
     return dataclasses.replace(network, nodes=tuple(nodes), output=output), affines
 
 
-def _channel_format(seen: Range, name: str) -> tuple[QuantizedTensor, Units]:
-    """A format for each channel of a range, and the tensor format that they share."""
+def _channel_format(seen: Range, name: str, change: Float64Array) -> tuple[QuantizedTensor, Units]:
+    """A format for each channel of a range, and the tensor format that they share.
+
+    ``change`` [C] is what the model multiplies each channel by. A constant channel sits on
+    zero and takes the steps of the widest other one behind that change, so that its column of
+    the kernel, which grows with the steps, does not take the bits of the others.
+    """
     lower, upper = seen.lower.astype(np.float64), seen.upper.astype(np.float64)
+    constant = lower == upper
     near = np.maximum(lower, -upper) <= _GAP_TO_ZERO * (upper - lower)
-    to_zero = near | (lower == upper)
-    lower = np.where(to_zero, np.minimum(lower, 0), lower)
-    upper = np.where(to_zero, np.maximum(upper, 0), upper)
-    width = np.where(upper > lower, upper - lower, 255.0)
-    scale = (width / 255).astype(np.float32).astype(np.float64)
-    zero_point = np.round(-128 - lower / scale)
-    if np.ptp(scale) == 0 and np.ptp(zero_point) == 0 and abs(zero_point[0] + 0.5) < 128:
+    low = np.where(near & ~constant, np.minimum(lower, 0), lower)
+    high = np.where(near & ~constant, np.maximum(upper, 0), upper)
+    widest = float((np.abs(change) * (high - low)).max()) or 1.0
+    width = np.where(constant, widest / np.abs(change), high - low)
+    # The values of a float32, which is what metadata and C hold.
+    scale: Float64Array = np.asarray(
+        np.maximum((width / _STEPS).astype(np.float32), np.float32(_SMALLEST_SCALE)), np.float64
+    )
+    at_zero = -(lower.astype(np.float32) / scale.astype(np.float32)).astype(np.float64)
+    zero_point = np.where(constant, at_zero, np.round(_LOWEST - low / scale))
+    shared = np.ptp(scale) == 0 and np.ptp(zero_point) == 0
+    if shared and abs(zero_point[0] + 0.5) < 128 and zero_point[0].is_integer():
         tensor = QuantizedTensor(name, len(lower), float(scale[0]), int(zero_point[0]))
     else:
         tensor = QuantizedTensor(name, len(lower), _NOMINAL_SCALE, 0)
@@ -152,7 +171,7 @@ def _lift_input(
             "an LSTM or Dense layer has to come first"
         )
     change = _compose(affines, channels)
-    tensor, units = _channel_format(seen, network.input.name)
+    tensor, units = _channel_format(seen, network.input.name, change.scale)
     # The layer reads change(units(graph)): both fold into its kernel and bias.
     scale = change.scale * units.scale
     offset = change.scale * units.offset + change.offset
@@ -173,7 +192,7 @@ def _lift_output(
     change = _compose(affines, channels)
     if not (affines and isinstance(last, Dense)):
         return network, None, change
-    tensor, units = _channel_format(ranges.values[affines[-1].name], last.name)
+    tensor, units = _channel_format(ranges.values[affines[-1].name], last.name, np.ones(channels))
     # The layer has to answer in graph units: physical = units.scale * graph + units.offset.
     scale = change.scale / units.scale
     offset = (change.offset - units.offset) / units.scale

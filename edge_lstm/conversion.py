@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from converters.c_source import c_header, c_source
 from converters.calibrate import Ranges, calibrate
 from converters.errors import InputError
 from converters.keras_reader import load_keras_model, predict, read_keras_model
-from converters.network import Arithmetic, Network, QuantizedNetwork
+from converters.network import Arithmetic, Form, Network, QuantizedNetwork
 from converters.quantize import quantize
 from converters.tflite_metadata import Provenance
 from converters.tflite_writer import write_tflite
@@ -52,9 +52,15 @@ def convert(
     Raises InputError for what cannot be read, UnsupportedError for a model that cannot be
     converted, MissingToolError without TensorFlow.
     """
+    for option, value, choices in (
+        ("form", form, ("auto", *get_args(Form))),
+        ("arithmetic", arithmetic, get_args(Arithmetic)),
+    ):
+        if value not in choices:
+            raise InputError(f"{option} is '{value}'; choose one of {', '.join(choices)}")
     model_path = Path(model)
     name = check_name(name) if name is not None else name_from(model_path.stem)
-    sequences = read_sequences(Path(calibration))
+    sequences = read_sequences(Path(calibration)).trimmed()
     source = read_bytes(model_path)
     keras_model = load_keras_model(model_path)
     network = read_keras_model(keras_model, name)

@@ -132,7 +132,7 @@ def _compare(
 ) -> tuple[FloatComparison, ...]:
     channels = quantized.outputs
     answers = quantized.output.dequantize(golden.expected)
-    valid = _valid(golden, answers.ndim)
+    valid = golden.sequences.counted(answers.ndim)
     integer = answers[valid].reshape(-1, channels)
     real = golden.expected_float[valid].reshape(-1, channels)
     error = integer - real
@@ -149,14 +149,6 @@ def _compare(
     )
 
 
-def _valid(golden: Golden, dimensions: int) -> npt.NDArray[np.bool_]:
-    """Which of the answers count: [N], or [N, T] where there is one a step."""
-    lengths = golden.sequences.lengths
-    if dimensions == 2:
-        return np.ones(len(lengths), np.bool_)
-    return np.asarray(np.arange(golden.sequences.steps) < lengths[:, None])
-
-
 def _logit_errors(
     network: Network,
     quantized: QuantizedNetwork,
@@ -167,6 +159,8 @@ def _logit_errors(
     last = quantized.ops[-1]
     if isinstance(last, ActivationOp) and last.function != "tanh":
         sequences = golden.sequences
+        if quantized.form == "window":
+            sequences = sequences.trimmed()
         tensor = quantized.tensors[last.input]
         oracle = IntegerExecution(quantized, batch=len(sequences))
         traced = oracle.trace(quantized.input.quantize(sequences.x))[last.input]
@@ -176,7 +170,7 @@ def _logit_errors(
         elif not quantized.returns_sequence:
             traced = last_steps(traced, sequences.lengths)
             expected = last_steps(expected, sequences.lengths)
-        valid = _valid(golden, traced.ndim)
+        valid = sequences.counted(traced.ndim)
         logits = (traced.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
         integer = logits[valid].reshape(-1, quantized.outputs)
         real = expected[valid].reshape(-1, quantized.outputs)
@@ -187,8 +181,8 @@ def _logit_errors(
 def _warnings(quantized: QuantizedNetwork) -> tuple[str, ...]:
     port = quantized.input
     return tuple(
-        f"feature '{label}' is always {lower:g} in the calibration data; any other value of it "
-        "will saturate"
+        f"feature '{label}' is always {lower:g} in the calibration data; the answers to any "
+        "other value of it cannot be trusted"
         for label, lower, upper in zip(port.labels, port.lower, port.upper, strict=True)
         if lower == upper
     )

@@ -33,8 +33,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         for path, temporary in staged.items():
             temporary.replace(path)
     except OSError as error:
-        target = error.filename or path
-        raise InputError(f"cannot write '{target}': {error.strerror}") from error
+        raise InputError(f"cannot write '{path}': {error.strerror}") from error
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)

@@ -47,10 +47,11 @@ def read_golden(path: Path) -> Golden:
                 f"'{path}' is no golden: it has no array '{name}'; 'edge-lstm convert' writes "
                 "NAME_golden.npz"
             )
-        if len(arrays[name]) != len(sequences):
+        array = arrays[name]
+        if array.dtype.kind not in "fi" or array.ndim not in (2, 3) or len(array) != len(sequences):
             raise InputError(
-                f"'{path}': array '{name}' has {len(arrays[name])} answers for "
-                f"{len(sequences)} sequences"
+                f"'{path}': array '{name}' is {array.dtype} {list(array.shape)}; numbers, an "
+                f"answer for each of the {len(sequences)} sequences, are needed"
             )
     if arrays["expected"].dtype != np.int8:
         raise InputError(f"'{path}': array 'expected' is {arrays['expected'].dtype}, not int8")
@@ -80,11 +81,12 @@ def last_steps(values: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> npt.
 
 def expected_answers(network: QuantizedNetwork, sequences: Sequences) -> Int8Array:
     """What the oracle answers, int8, in the shape of Keras' ``predict``."""
+    if network.form == "window":
+        sequences = sequences.trimmed()
     oracle = IntegerExecution(network, batch=len(sequences))
     answers = oracle.run(network.input.quantize(sequences.x))
     if answers.ndim == 2:
         return answers
     if network.returns_sequence:
-        valid = np.arange(sequences.steps) < sequences.lengths[:, None]
-        return np.where(valid[..., None], answers, np.int8(0))
+        return np.where(sequences.counted(3)[..., None], answers, np.int8(0))
     return np.asarray(last_steps(answers, sequences.lengths), np.int8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +49,18 @@ class Sequences:
         """True when the sequences differ in length."""
         return bool((self.lengths != self.steps).any())
 
+    def counted(self, dimensions: int) -> npt.NDArray[np.bool_]:
+        """Which answers count, as a mask over their first axes: [N] for answers of two
+        ``dimensions`` (one a sequence), [N, T] for three (one a step)."""
+        if dimensions == 2:
+            return np.ones(len(self), np.bool_)
+        return np.asarray(np.arange(self.steps) < self.lengths[:, None])
+
+    def trimmed(self) -> Sequences:
+        """Without the padding that no sequence reaches into."""
+        x = self.x[:, : self.lengths.max()]
+        return Sequences(x, self.lengths, self.y, self.feature_names, self.target_names)
+
     def select(self, indices: npt.NDArray[Any]) -> Sequences:
         """The sequences at ``indices`` (or where a mask is true)."""
         y = None if self.y is None else self.y[indices]
@@ -86,9 +97,15 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise InputError(f"'{path}' holds a single array; save it with np.savez(path, x=...)")
         with archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+            arrays = {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy raise what they like
         raise InputError(f"'{path}' is not a readable .npz file: {error}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"'{path}' is not a readable .npz file: '{name}' is no array")
+    return arrays
 
 
 def read_sequences(path: Path) -> Sequences:
@@ -123,15 +140,28 @@ def _sequences(arrays: dict[str, npt.NDArray[Any]]) -> Sequences:
         x = x.astype(np.float32)
     lengths = _lengths(arrays.get("lengths"), x.shape[0], x.shape[1])
     check_sequences(x, lengths)
-    y = arrays.get("y")
-    if y is not None and (y.ndim == 0 or len(y) != len(x)):
-        raise InputError(
-            f"array 'y' has shape {list(y.shape)}; its first axis must match the "
-            f"{len(x)} sequences of 'x'"
-        )
     return Sequences(
-        x, lengths, y, _names(arrays, "feature_names", x.shape[2]), _names(arrays, "target_names")
+        x,
+        lengths,
+        _labels(arrays.get("y"), len(x)),
+        _names(arrays, "feature_names", x.shape[2]),
+        _names(arrays, "target_names"),
     )
+
+
+def _labels(y: npt.NDArray[Any] | None, count: int) -> npt.NDArray[Any] | None:
+    if y is None:
+        return None
+    if y.ndim == 0 or len(y) != count:
+        raise InputError(
+            f"array 'y' has shape {list(y.shape)}; its first axis must match the {count} "
+            "sequences of 'x'"
+        )
+    if y.dtype.kind not in "fiub":
+        raise InputError(f"array 'y' has dtype {y.dtype}; numbers are needed")
+    if not np.isfinite(y).all():
+        raise InputError("array 'y' holds values that are not finite; remove or fill them first")
+    return y
 
 
 def _lengths(given: npt.NDArray[Any] | None, count: int, steps: int) -> npt.NDArray[np.int64]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from converters.errors import InputError
 from converters.tflite_reader import read_tflite
+from edge_lstm import convert, load
 from edge_lstm.cli.main import cli
 from edge_lstm.conversion_report import ConversionReport
 from tests.conftest import save_calibration
@@ -74,6 +75,7 @@ def test_layers_that_are_not_supported_are_named(
     keras: Any, calibration: Path, tmp_path: Path
 ) -> None:
     layers = keras.layers
+    other_axis = layers.Normalization(axis=1, mean=[0] * 2, variance=[1] * 2, name="odd")
     cases = {
         "GRU": [layers.GRU(3, name="odd")],
         "Bidirectional": [layers.Bidirectional(layers.LSTM(3), name="odd")],
@@ -83,10 +85,13 @@ def test_layers_that_are_not_supported_are_named(
         "go_backwards": [layers.LSTM(3, go_backwards=True, name="odd")],
         "middle": [layers.LSTM(3), layers.Rescaling(2.0, name="odd"), layers.Dense(2)],
         "scale other than zero": [layers.Rescaling(0.0, name="odd"), layers.LSTM(3)],
+        "another axis": [other_axis, layers.LSTM(2)],
+        "LeakyReLU": [layers.LSTM(3), layers.Dense(2, activation=layers.LeakyReLU(), name="odd")],
         "softmax over 600": [layers.LSTM(3), layers.Dense(600, "softmax", name="odd")],
     }
     for problem, chain in cases.items():
-        path = _save(keras, tmp_path / "m.keras", *chain)
+        steps = 2 if problem == "another axis" else None
+        path = _save(keras, tmp_path / "m.keras", *chain, steps=steps)
         text = _convert(path, calibration, tmp_path / "out")
         assert problem in text
         assert "'odd" in text
@@ -99,7 +104,10 @@ def test_models_of_another_form(keras: Any, calibration: Path, tmp_path: Path) -
     two = keras.Model(source, [hidden, layers.LSTM(3)(hidden)])
     joined = keras.Model(source, layers.Add(name="joint")([hidden, source]))
     dense = keras.Sequential([keras.Input((5, 2)), layers.Dense(3)])
+    shared = layers.LSTM(2, return_sequences=True, name="shared")
+    twice = keras.Model(source, shared(shared(source)))
     for model, problem in (
+        (twice, "'shared' is used twice"),
         (two, "2 outputs"),
         (joined, "'joint' joins 2 branches"),
         (dense, "no LSTM"),
@@ -144,8 +152,20 @@ def test_calibration_files(model: Path, tmp_path: Path) -> None:
     assert "'lengths' runs from 4 to 5; 1 to 4 is possible" in _convert(model, bad, out)
     np.savez(bad, x=np.zeros((3, 4, 2)), lengths=[4.0, 4.0, 4.0])
     assert "integers [3] are needed" in _convert(model, bad, out)
-    np.savez(bad, x=np.zeros((3, 4, 2)), y=np.zeros(2))
-    assert "'y'" in _convert(model, bad, out)
+    x = np.random.default_rng(0).standard_normal((3, 4, 2))
+    for y in (np.zeros(2), np.array(["a", "b", "c"]), np.array([0, np.nan, 1]), np.zeros(3) * 1j):
+        np.savez(bad, x=x, y=y)
+        assert "'y'" in _convert(model, bad, out)
+    np.savez(bad, x=x, target_names=["one", "two"])
+    assert "2 names are given for the 1 channels" in _convert(model, bad, out)
+    np.savez_compressed(bad, x=x)
+    content = bytearray(bad.read_bytes())
+    content[60:90] = bytes(30)
+    bad.write_bytes(content)
+    assert "not a readable .npz" in _convert(model, bad, out)
+    with zipfile.ZipFile(bad, "w") as archive:
+        archive.writestr("x", "no array")
+    assert "'x' is no array" in _convert(model, bad, out)
 
 
 def test_sequences_of_another_length_than_the_model_s(
@@ -156,7 +176,10 @@ def test_sequences_of_another_length_than_the_model_s(
     assert "built for sequences of 7 steps, array 'x' has 5 to 5" in text
 
 
-@pytest.mark.parametrize("name", ["for", "9lives", "a-b", "", "edge_lstm_kernels", "class"])
+@pytest.mark.parametrize(
+    "name",
+    ["for", "9lives", "a-b", "", "edge_lstm_kernels", "EDGE_LSTM_X", "class", "string", "_x"],
+)
 def test_names_that_c_does_not_take(
     model: Path, calibration: Path, tmp_path: Path, name: str
 ) -> None:
@@ -246,6 +269,8 @@ def test_without_a_compiler_native_exits_3(
     text = refused(*arguments, code=3)
     assert "C compiler" in text
     assert "apt-get install gcc" in text
+    monkeypatch.setenv("CC", "gcc 'x")
+    assert "no command" in refused(*arguments, code=3)
     monkeypatch.setenv("CC", "no-such-compiler")
     assert "no-such-compiler" in refused(*arguments, code=3)
 
@@ -261,6 +286,23 @@ def test_a_compiler_that_fails_is_reported(
         "verify", seed_stream.files["tflite"], "--golden", seed_stream.files["golden"], code=3
     )
     assert "internal failure" in text
+
+
+def test_python_callers_get_the_same_sentences(
+    seed_files: tuple[Path, Path], seed_stream: ConversionReport, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="form is 'bogus'; choose one of auto, stream, window"):
+        convert(*seed_files, output=tmp_path, form="bogus")  # type: ignore[arg-type]
+    engine = load(seed_stream.files["tflite"], "native")
+    with pytest.raises(InputError, match="takes 1 values of int8"):
+        engine.invoke(np.zeros(2, np.int8))
+    with pytest.raises(InputError, match="takes 1 values of int8"):
+        engine.invoke(np.zeros(1))
+    with pytest.raises(InputError, match="no array of numbers"):
+        engine.step(["a"])
+    with pytest.raises(InputError, match="no array of numbers"):
+        engine.run([[1.0], [1.0, 2.0]])
+    assert np.isfinite(engine.run([[1e300], [-1e300]])).all()
 
 
 def test_usage_errors_exit_2() -> None:

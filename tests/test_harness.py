@@ -108,18 +108,32 @@ def test_classes_are_scored_by_accuracy() -> None:
     assert score(one, data).accuracy == pytest.approx(2 / 3)  # type: ignore[union-attr]
 
 
-def test_labels_that_do_not_fit_are_refused() -> None:
+def test_labels_that_do_not_fit_are_left_out() -> None:
     data = _sequences(np.zeros((3, 1, 1)), y=np.zeros((3, 2), np.float32))
-    with pytest.raises(InputError, match="'y' has shape"):
-        score(np.zeros((3, 1), np.float32), data)
+    assert score(np.zeros((3, 1), np.float32), data) is None
+
+
+def test_padding_is_no_answer() -> None:
+    lengths = np.array([1, 3])
+    y = np.array([[[1.0], [9], [9]], [[1], [2], [3]]], np.float32)
+    data = Sequences(np.zeros((2, 3, 1), np.float32), lengths, y)
+    output = np.array([[[2.0], [0], [0]], [[1], [2], [3]]], np.float32)
+    found = score(output, data)
+    assert found is not None
+    assert found.rmse == pytest.approx(0.5)
+    expected = np.zeros((2, 3, 1), np.int8)
+    run = _run(raw=np.array([[[0], [99], [99]], [[0], [0], [1]]], np.int8), output=output)
+    compared = agreement(run, expected, data)
+    assert (compared.values, compared.mismatches, compared.max_lsb) == (4, 1, 1)
 
 
 def test_a_mismatch_is_counted_in_lsb() -> None:
     expected = np.array([[3], [-128]], np.int8)
-    found = agreement(_run(raw=np.array([[3], [127]], np.int8)), expected)
+    data = _sequences(np.zeros((2, 1, 1)))
+    found = agreement(_run(raw=np.array([[3], [127]], np.int8)), expected, data)
     assert (found.values, found.mismatches, found.max_lsb) == (2, 1, 255)
     with pytest.raises(InputError, match="not of the same conversion"):
-        agreement(_run(), np.zeros((3, 1), np.int8))
+        agreement(_run(), np.zeros((3, 1), np.int8), data)
 
 
 def test_alarms_name_the_feature_and_stay_silent_in_range() -> None:

@@ -79,3 +79,42 @@ def test_the_window_form_is_sixty_steps_after_a_reset(
         assert step_by_step.raw is not None
         np.testing.assert_array_equal(step_by_step.raw, at_once.raw)
         assert step_by_step.raw.std() > 1
+
+
+def test_an_adapted_normalization_in_a_stateful_model(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    x = (np.random.default_rng(1).standard_normal((8, 6, 3)) * 5 + 40).astype(np.float32)
+    scaling = layers.Normalization()
+    scaling.adapt(x)
+    model = keras.Sequential(
+        [
+            keras.Input(batch_shape=(8, 6, 3)),
+            scaling,
+            layers.LSTM(4, stateful=True),
+            layers.Dense(2),
+        ]
+    )
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(predict(model, x, np.full(8, 6)), expected, atol=1e-5)
+
+
+def test_names_that_tensorflow_or_c_do_not_take(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((5, 2), name="in put"),
+            layers.LSTM(3, return_sequences=True, name="lstm α 1"),
+            layers.TimeDistributed(layers.Dense(4, "relu", name="d"), name="for"),
+            layers.TimeDistributed(layers.Dense(2, name="d"), name="state"),
+            layers.LSTM(3, name="lstm_α_1"),
+        ]
+    )
+    model.save(tmp_path / "m.keras")
+    x = np.random.default_rng(1).standard_normal((20, 5, 2))
+    report = convert(
+        tmp_path / "m.keras", save_calibration(tmp_path / "c.npz", x), output=tmp_path / "out"
+    )
+    golden = read_golden(report.files["golden"])
+    for engine in EXACT_ENGINES["litert"]:
+        run = run_sequences(load(report.files["tflite"], engine), golden.sequences)
+        np.testing.assert_array_equal(run.raw, golden.expected)

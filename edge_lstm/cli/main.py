@@ -8,12 +8,15 @@ from typing import Any
 import click
 
 from converters.errors import EdgeLstmError
+from edge_lstm.cli.output import one_line
 from firmware_templates import __version__
 
 __all__ = ["cli"]
 
 # Each command is the object `command` of the module edge_lstm.cli.NAME.
 _COMMANDS = ("train", "convert", "run", "verify", "demo")
+
+_INTERRUPTED = 130  # as shells have it for SIGINT; 1 belongs to checks
 
 
 class _Commands(click.Group):
@@ -35,8 +38,10 @@ class _Commands(click.Group):
         except EdgeLstmError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {one_line(error)}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(_INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

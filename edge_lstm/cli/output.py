@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-__all__ = ["print_rows", "print_warnings", "write_json"]
+__all__ = ["one_line", "print_rows", "print_warnings", "write_json"]
 
 
 def print_rows(rows: Sequence[tuple[str, str]], *, quiet: bool) -> None:
@@ -22,10 +22,15 @@ def print_rows(rows: Sequence[tuple[str, str]], *, quiet: bool) -> None:
         click.echo(f"{label:<{width}}  {text}")
 
 
+def one_line(text: object) -> str:
+    """A message without line breaks, whatever the names in it hold."""
+    return " ".join(str(text).split())
+
+
 def print_warnings(warnings: Iterable[object]) -> None:
     """One line each on stderr."""
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+        click.echo(f"warning: {one_line(warning)}", err=True)
 
 
 def write_json(path: str | None, content: object) -> None:

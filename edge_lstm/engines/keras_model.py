@@ -22,10 +22,14 @@ class KerasEngine:
 
     def __init__(self, path: str | Path) -> None:
         self._model = load_keras_model(Path(path))
-        shape = self._model.inputs[0].shape
-        if len(self._model.inputs) != 1 or len(shape) != 3:
-            raise InputError(f"'{path}' does not take one input of (batch, steps, features)")
-        self.features = int(shape[2])
+        try:
+            (model_input,), (_,) = self._model.inputs, self._model.outputs
+            _, _, features = model_input.shape
+            self.features = int(features)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"'{path}' is no model with one output and one input of (batch, steps, features)"
+            ) from error
 
     def predict(self, x: FloatArray, lengths: npt.NDArray[np.int64]) -> FloatArray:
         """float32 [N, T, features] of ``lengths`` [N] to the shape of Keras' ``predict``."""

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 
-from converters.errors import MissingToolError
+from converters.errors import InputError, MissingToolError
 from converters.network import QuantizedNetwork
 from edge_lstm.engines.protocol import Engine, Int8Array, LayerState
 
@@ -31,22 +31,27 @@ class LitertEngine(Engine):
     def __init__(self, network: QuantizedNetwork, content: bytes) -> None:
         super().__init__(network)
         self._package, module = _import_interpreter()
-        self._interpreter = module.Interpreter(
-            model_content=content,
-            experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
-            num_threads=1,
-        )
-        self._interpreter.allocate_tensors()
+        try:
+            self._interpreter = module.Interpreter(
+                model_content=content,
+                experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
+                num_threads=1,
+            )
+            self._interpreter.allocate_tensors()
+            indices = {t["name"]: t["index"] for t in self._interpreter.get_tensor_details()}
+            self._states = {
+                op.output: (
+                    indices[f"{op.output}/hidden_state"],
+                    indices[f"{op.output}/cell_state"],
+                )
+                for op in network.lstms
+            }
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise InputError(
+                f"LiteRT refuses the model '{network.name}' ({error}); convert it again"
+            ) from error
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]["index"]
-        indices = {t["name"]: t["index"] for t in self._interpreter.get_tensor_details()}
-        self._states = {
-            op.output: (
-                indices[f"{op.output}/hidden_state"],
-                indices[f"{op.output}/cell_state"],
-            )
-            for op in network.lstms
-        }
 
     def reset(self) -> None:
         """Start a new sequence."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.c_source import c_header, c_source
-from converters.errors import EdgeLstmError, InputError, MissingToolError
+from converters.errors import InputError, MissingToolError
 from converters.network import QuantizedNetwork
 from edge_lstm.engines.protocol import Engine, Int8Array, LayerState
 from firmware_templates import host_directory, runtime_headers
@@ -51,6 +51,7 @@ class NativeEngine(Engine):
             entry.argtypes = arguments
         self._library = library
         self._state = ctypes.create_string_buffer(library.edge_lstm_host_state_size())
+        self._input_size = network.steps_per_call * network.features
         self._saved_bytes = 3 * sum(op.units for op in network.lstms)
         many = network.form == "window" and network.returns_sequence
         self._output_shape = (network.window or 0, network.outputs) if many else (network.outputs,)
@@ -63,6 +64,11 @@ class NativeEngine(Engine):
     def invoke(self, inputs: Int8Array) -> Int8Array:
         """See ``Engine.invoke``."""
         values = np.ascontiguousarray(inputs)
+        if values.dtype != np.int8 or values.size != self._input_size:
+            raise InputError(
+                f"the input is {values.dtype} {list(values.shape)}, the model takes "
+                f"{self._input_size} values of int8"
+            )
         output = np.empty(self._output_shape, np.int8)
         self._library.edge_lstm_host_invoke(self._state, values.ctypes.data, output.ctypes.data)
         return output
@@ -145,24 +151,34 @@ def _compile(sources: dict[str, str], command: list[str], library: Path) -> None
                 text=True,
                 check=False,
             )
-            if done.returncode:
+            if done.returncode or not built.exists():
                 raise MissingToolError(
-                    f"'{command[0]}' cannot compile the generated C: "
-                    f"{(done.stderr.strip() or 'no message').splitlines()[0]}; "
+                    f"'{command[0]}' cannot compile the generated C: {_reason(done.stderr)}; "
                     "install gcc or clang, or name another compiler in the variable CC"
                 )
             built.replace(library)
     except OSError as error:
-        raise EdgeLstmError(
+        raise MissingToolError(
             f"cannot write to the cache folder '{library.parent}': {error.strerror}; "
             "name another in the variable XDG_CACHE_HOME"
         ) from error
 
 
+def _reason(messages: str) -> str:
+    """The line of a compiler's output that names the error."""
+    lines = messages.strip().splitlines() or ["it wrote nothing"]
+    return next((line for line in lines if "error" in line.lower()), lines[0])
+
+
 def _find_compiler() -> list[str]:
     candidates = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc", "clang"]
     for candidate in candidates:
-        words = shlex.split(candidate)
+        try:
+            words = shlex.split(candidate)
+        except ValueError as error:
+            raise MissingToolError(
+                f"the variable CC is no command ({error}): {candidate}"
+            ) from error
         if words and shutil.which(words[0]):
             return words
     raise MissingToolError(

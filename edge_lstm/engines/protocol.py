@@ -69,7 +69,7 @@ class Engine(ABC):
                 f"the window model '{self.network.name}' takes {self.network.window} steps a "
                 "call: use run, or convert with --form stream"
             )
-        values = np.asarray(x, np.float32)
+        values = _numbers(x)
         if values.shape != (self.network.features,):
             raise InputError(
                 f"a step has shape {list(values.shape)}, the model takes "
@@ -80,7 +80,7 @@ class Engine(ABC):
     def run(self, x: npt.ArrayLike) -> FloatArray:
         """A whole sequence from a reset: physical values [T, features] to the shape of Keras'
         ``predict`` without the batch, [outputs] or [T, outputs]."""
-        values = np.asarray(x, np.float32)
+        values = _numbers(x)
         if values.ndim != 2 or values.shape[1] != self.network.features or not len(values):
             raise InputError(
                 f"a sequence has shape {list(values.shape)}, the model takes "
@@ -99,3 +99,11 @@ class Engine(ABC):
             steps = np.stack([self.invoke(step) for step in quantized])
             answers = steps if self.network.returns_sequence else steps[-1]
         return self.network.output.dequantize(answers)
+
+
+def _numbers(x: npt.ArrayLike) -> FloatArray:
+    try:
+        with np.errstate(over="ignore"):  # what overflows float32 saturates anyway
+            return np.asarray(x, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the input is no array of numbers: {error}") from error

@@ -6,7 +6,7 @@ import importlib.metadata
 
 import numpy as np
 
-from converters.errors import MissingToolError
+from converters.errors import InputError, MissingToolError
 from converters.network import QuantizedNetwork
 from edge_lstm.engines.protocol import Engine, Int8Array, LayerState
 
@@ -30,9 +30,14 @@ class TflmEngine(Engine):
             ) from error
         # Otherwise the arena forgets the states that `state` shows.
         keep = runtime.InterpreterConfig.kPreserveAllTensors
-        self._interpreter = runtime.Interpreter.from_bytes(content, intrepreter_config=keep)
+        try:
+            self._interpreter = runtime.Interpreter.from_bytes(content, intrepreter_config=keep)
+            self._states = _state_tensors(content, network)
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise InputError(
+                f"tflite-micro refuses the model '{network.name}' ({error}); convert it again"
+            ) from error
         self._shape = self._interpreter.get_input_details(0)["shape"]
-        self._states = _state_tensors(content, network)
 
     def reset(self) -> None:
         """Start a new sequence."""

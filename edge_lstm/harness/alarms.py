@@ -16,8 +16,10 @@ from edge_lstm.sequences import Sequences
 
 __all__ = ["RangeAlarm", "in_range", "range_alarms"]
 
-# Shares up to this are taken for outliers and not reported.
+# Shares up to this are taken for outliers and not reported; nor is a single value, which of few
+# would be a large share.
 _TOLERATED_SHARE = 0.01
+_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,19 @@ def range_alarms(
     network: QuantizedNetwork, sequences: Sequences, raw: npt.NDArray[np.int8]
 ) -> tuple[RangeAlarm, ...]:
     """Alarms for the inputs of ``sequences`` and the answers ``raw``, int8 [..., outputs]."""
-    valid = np.arange(sequences.steps) < sequences.lengths[:, None]
-    beyond = _beyond(network.input, sequences.x)[valid].mean(axis=0)
+    if network.form == "window":
+        sequences = sequences.trimmed()
+    valid = sequences.counted(3)
+    beyond = _beyond(network.input, sequences.x)[valid]
     lower_end, upper_end = network.output.open_ends
     at_end = ((raw == -128) & lower_end) | ((raw == 127) & upper_end)
-    answers = at_end[valid] if raw.ndim == 3 else at_end
-    saturated = answers.reshape(-1, network.outputs).mean(axis=0)
+    saturated = at_end[sequences.counted(raw.ndim)].reshape(-1, network.outputs)
     return _alarms("input", network.input, beyond) + _alarms("output", network.output, saturated)
 
 
 def in_range(network: QuantizedNetwork, sequences: Sequences) -> npt.NDArray[np.bool_]:
     """Which sequences [N] lie wholly in the calibrated range: inputs, and targets if known."""
-    valid = np.arange(sequences.steps) < sequences.lengths[:, None]
+    valid = sequences.counted(3)
     inside = ~(_beyond(network.input, sequences.x).any(axis=2) & valid).any(axis=1)
     y = sequences.y
     if y is not None and y.dtype.kind == "f" and y.shape[-1] == network.outputs:
@@ -73,10 +76,12 @@ def _beyond(port: Port, values: npt.NDArray[np.floating]) -> npt.NDArray[np.bool
     return np.asarray((values < port.lower - half_step) | (values > port.upper + half_step))
 
 
-def _alarms(kind: str, port: Port, shares: npt.NDArray[np.floating]) -> tuple[RangeAlarm, ...]:
+def _alarms(kind: str, port: Port, outside: npt.NDArray[np.bool_]) -> tuple[RangeAlarm, ...]:
+    """Alarms for values [N, channels] of which ``outside`` marks those out of range."""
+    counts, shares = outside.sum(axis=0), outside.mean(axis=0)
     return tuple(
         RangeAlarm(
             kind, port.labels[i], float(shares[i]), float(port.lower[i]), float(port.upper[i])
         )
-        for i in np.flatnonzero(shares > _TOLERATED_SHARE)
+        for i in np.flatnonzero((shares > _TOLERATED_SHARE) & (counts >= _FEWEST))
     )

@@ -68,15 +68,15 @@ def latency(run: Run) -> Latency | None:
     )
 
 
-def agreement(run: Run, expected: npt.NDArray[np.int8]) -> Agreement:
-    """Compare the integers of a run with a golden's."""
+def agreement(run: Run, expected: npt.NDArray[np.int8], sequences: Sequences) -> Agreement:
+    """Compare the integers of a run with a golden's, where the sequences have answers."""
     if run.raw is None or run.raw.shape != expected.shape:
         shape = None if run.raw is None else list(run.raw.shape)
         raise InputError(
             f"the golden expects answers of shape {list(expected.shape)}, the model gives "
             f"{shape}: golden and model are not of the same conversion"
         )
-    distance = np.abs(run.raw.astype(np.int16) - expected)
+    distance = np.abs(run.raw.astype(np.int16) - expected)[sequences.counted(expected.ndim)]
     return Agreement(
         values=distance.size,
         mismatches=int(np.count_nonzero(distance)),
@@ -85,27 +85,30 @@ def agreement(run: Run, expected: npt.NDArray[np.int8]) -> Agreement:
 
 
 def score(output: FloatArray, sequences: Sequences) -> Score | None:
-    """Error against ``y``, or None without labels. Labels of classes are integers [N] or
-    [N, T] (with softmax or several outputs: the index of the class), anything else is a
-    quantity. Raises InputError where the shapes do not match."""
+    """Error against ``y``; None without labels, or where there is not one for each answer.
+
+    Integer labels, one an answer, are classes (the index of the largest output, or whether a
+    single one reaches 1/2); anything else is a quantity.
+    """
     y = sequences.y
     if y is None:
         return None
-    if y.dtype.kind in "iub" and y.shape == output.shape[:-1]:
-        return Score(accuracy=float(np.mean(_classes(output) == y)))
-    target = y.astype(np.float32)
-    if target.shape != output.shape:
-        if target.size != output.size:
-            raise InputError(
-                f"array 'y' has shape {list(y.shape)}, the answers have {list(output.shape)}"
-            )
-        target = target.reshape(output.shape)
-    rmse = _rms(output - target)
+    counted = sequences.counted(output.ndim)
+    answers = output.size // output.shape[-1]
+    is_class = y.dtype.kind in "iub" and (y.shape == output.shape[:-1] or output.shape[-1] > 1)
+    if is_class and y.size == answers:
+        labels = y.reshape(output.shape[:-1])
+        return Score(accuracy=float(np.mean((_classes(output) == labels)[counted])))
+    if y.size != output.size:
+        return None
+    target = y.astype(np.float32).reshape(output.shape)
+    error = (output - target)[counted]
+    rmse = _rms(error)
     naive = persistence(sequences)
     base = None if naive is None or naive.shape != target.shape else _rms(naive - target)
     return Score(
         rmse=rmse,
-        mae=float(np.mean(np.abs(output - target))),
+        mae=float(np.mean(np.abs(error))),
         persistence_rmse=base,
         skill=1 - rmse / base if base else None,
     )

@@ -80,13 +80,11 @@ def predict_file(
 
 
 def summarize(run: Run, sequences: Sequences, alarms: tuple[RangeAlarm, ...]) -> Prediction:
-    """Latency and score of a run. Answers at every step are scored where labels are too."""
-    y = sequences.y
-    comparable = y is not None and (y.size == run.output.size or y.shape == run.output.shape[:-1])
+    """Latency and score of a run."""
     return Prediction(
         run=run,
         sequences=len(sequences),
         latency=latency(run),
-        score=score(run.output, sequences) if comparable else None,
+        score=score(run.output, sequences),
         alarms=alarms,
     )

@@ -57,6 +57,8 @@ def run_sequences(
             f"the window model '{network.name}' answers once a window; --every-step needs the "
             "stream form"
         )
+    if network.form == "window":
+        sequences = sequences.trimmed()
     quantized = network.input.quantize(sequences.x)
     _warm_up(engine, quantized[0, : sequences.lengths[0]])
     raw = np.zeros((len(sequences), sequences.steps, network.outputs), np.int8)
@@ -73,11 +75,13 @@ def run_sequences(
                 latencies.append(elapsed)
     if not per_step:
         raw = raw[np.arange(len(raw)), sequences.lengths - 1]
+    output = network.output.dequantize(raw)
+    output[~sequences.counted(raw.ndim)] = 0  # as Keras' answers beyond a sequence's length
     nanoseconds = np.asarray(latencies, np.int64)
     return Run(
         engine=engine.name,
         description=engine.describe(),
-        output=network.output.dequantize(raw),
+        output=output,
         raw=raw,
         latencies=nanoseconds,
         seconds=float(nanoseconds.sum()) / 1e9,

@@ -90,7 +90,9 @@ def verify(
     alarms = range_alarms(loaded.network, content.sequences, run.raw)
     if budgets.max_lsb is None and loaded.exact:
         budgets = dataclasses.replace(budgets, max_lsb=0)
-    return _verdict(run, content, budgets, agreement(run, content.expected), alarms)
+    return _verdict(
+        run, content, budgets, agreement(run, content.expected, content.sequences), alarms
+    )
 
 
 def _verdict(
@@ -107,6 +109,7 @@ def _verdict(
         )
     timing, scored = latency(run), score(run.output, golden.sequences)
     error = run.output.astype(np.float64) - golden.expected_float
+    error = error[golden.sequences.counted(error.ndim)]
     return Verdict(
         engine=run.engine,
         description=run.description,

@@ -197,4 +197,4 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text and text.isascii()  # Python's float takes more than CSV means
