@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from converters.errors import InputError
+from edge_lstm.device.line import DEFAULT_BAUD
 from edge_lstm.engines import load
 from edge_lstm.engines.keras_model import KerasEngine
+from edge_lstm.engines.protocol import DeviceFigures
 from edge_lstm.golden import Golden, read_golden
 from edge_lstm.harness.alarms import RangeAlarm, range_alarms
+from edge_lstm.harness.diagnosis import diagnose
 from edge_lstm.harness.metrics import Agreement, Latency, Score, agreement, latency, score
 from edge_lstm.harness.streaming import Run, run_keras, run_sequences
 
@@ -41,7 +45,8 @@ class Check:
 @dataclass(frozen=True)
 class Verdict:
     """The outcome of ``verify``. ``float_rmse`` is the distance from Keras' answers in
-    physical units; ``agreement`` is None for a float engine."""
+    physical units; ``agreement`` is None for a float engine. ``diagnosis`` says why the answers
+    differ, where that can be told; ``device`` is what a device said of itself."""
 
     engine: str
     description: str
@@ -52,6 +57,8 @@ class Verdict:
     score: Score | None
     float_rmse: float
     alarms: tuple[RangeAlarm, ...]
+    diagnosis: str | None = None
+    device: DeviceFigures | None = None
 
     @property
     def passed(self) -> bool:
@@ -66,12 +73,14 @@ def verify(
     engine: str = "native",
     budgets: Budgets | None = None,
     keras_model: str | Path | None = None,
+    port: str | None = None,
+    baud: int = DEFAULT_BAUD,
 ) -> Verdict:
     """Run a golden through an engine and hold the answers against it and the budgets.
 
-    The engines litert, native and numpy have the model's arithmetic, so any differing bit
-    fails unless ``budgets`` says otherwise; for keras (``keras_model`` names the file) the
-    distance is reported only.
+    The engines litert, native, numpy and device (at ``port``) have the model's arithmetic, so
+    any differing bit fails unless ``budgets`` says otherwise; for keras (``keras_model`` names
+    the file) the distance is reported only.
     """
     budgets = budgets or Budgets()
     content = read_golden(Path(golden))
@@ -81,12 +90,15 @@ def verify(
             raise InputError("the engine keras needs the Keras model: give it with --model")
         run = run_keras(KerasEngine(keras_model), content.sequences, source=source)
         return _verdict(run, content, budgets, None, ())
-    loaded = load(model, engine)
-    run = run_sequences(loaded, content.sequences, source=source)
+    with closing(load(model, engine, port=port, baud=baud)) as loaded:
+        network = loaded.network
+        run = run_sequences(loaded, content.sequences, source=source)
     if run.raw is None:
         raise AssertionError("integer engines answer integers")
-    alarms = range_alarms(loaded.network, content.sequences, run.raw)
-    return _verdict(run, content, budgets, agreement(run, content.expected), alarms)
+    alarms = range_alarms(network, content.sequences, run.raw)
+    agreed = agreement(run, content.expected)
+    diagnosis = diagnose(network, content.sequences, run.raw) if agreed.mismatches else None
+    return _verdict(run, content, budgets, agreed, alarms, diagnosis)
 
 
 def _verdict(
@@ -95,6 +107,7 @@ def _verdict(
     budgets: Budgets,
     agreed: Agreement | None,
     alarms: tuple[RangeAlarm, ...],
+    diagnosis: str | None = None,
 ) -> Verdict:
     if run.output.shape != golden.expected_float.shape:
         raise InputError(
@@ -113,6 +126,8 @@ def _verdict(
         score=scored,
         float_rmse=float(np.sqrt(np.mean(error**2))),
         alarms=alarms,
+        diagnosis=diagnosis,
+        device=run.device,
     )
 
 
