@@ -12,7 +12,8 @@ from edge_lstm.files import read_bytes
 
 __all__ = ["ENGINES", "load"]
 
-ENGINES = ("litert", "native", "numpy", "device")
+# Those that need nothing but the file; device needs a port as well.
+ENGINES = ("litert", "native", "numpy")
 
 
 def load(
@@ -49,4 +50,4 @@ def load(
                     "the engine device needs the port that the device is on: give it with --port"
                 )
             return DeviceEngine(network, content, port, baud)
-    raise InputError(f"there is no engine '{engine}'; there are {', '.join(ENGINES)}")
+    raise InputError(f"there is no engine '{engine}'; there are {', '.join(ENGINES)} and device")
