@@ -31,9 +31,10 @@ class Tool:
 
 @dataclass(frozen=True)
 class Emulator:
-    """``qemu``: the program and its arguments; ``process``: the firmware is a program itself."""
+    """``qemu``: the program and its arguments; ``process``: the firmware is a program itself;
+    ``made``: emulator.elf, which the project's Makefile makes, given ``package``."""
 
-    kind: Literal["qemu", "process"]
+    kind: Literal["qemu", "process", "made"]
     program: str = ""
     arguments: tuple[str, ...] = ()
     package: str = ""
@@ -43,7 +44,8 @@ class Emulator:
 class Board:
     """``parts``: folders of firmware_templates, or beside the board's file, that a project is
     made of, besides link. ``flash`` and ``ram``: bytes; None: as much as one wants.
-    ``code_flash`` and ``code_ram``: what runtime, link and stack take beside a model, about."""
+    ``code_flash`` and ``code_ram``: what runtime, link and stack take beside a model, about.
+    ``constants_in_ram``: the core copies a model's constants there."""
 
     id: str
     name: str
@@ -56,6 +58,7 @@ class Board:
     ram: int | None = None
     code_flash: int = 0
     code_ram: int = 0
+    constants_in_ram: bool = False
 
     def folders(self) -> list[Path]:
         """Where the parts are; InputError for one that is not there."""
@@ -101,8 +104,8 @@ def _board(path: Path, content: dict[str, Any]) -> Board:
     parts = tuple(str(part) for part in content.pop("parts"))
     compiler = Tool(**_known(Tool, content.pop("compiler")))
     emulator = Emulator(**_known(Emulator, content.pop("emulator")))
-    if emulator.kind not in ("qemu", "process"):
-        raise ValueError(f"emulator.kind '{emulator.kind}' is neither qemu nor process")
+    if emulator.kind not in ("qemu", "process", "made"):
+        raise ValueError(f"emulator.kind '{emulator.kind}' is none of qemu, process, made")
     for key in ("flash", "ram", "code_flash", "code_ram"):
         value = content.get(key, 1)
         if type(value) is not int or value < 1:

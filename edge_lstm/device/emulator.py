@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from converters.errors import InputError, MissingToolError
-from edge_lstm.device.project import Project
+from edge_lstm.device.project import Project, build_emulator
 from edge_lstm.device.tools import require_program
 
 __all__ = ["Emulation", "emulate"]
@@ -73,6 +73,8 @@ def _command(project: Project, number: int) -> list[str]:
     emulator, firmware = project.board.emulator, str(project.firmware.resolve())
     if emulator.kind == "process":
         return [firmware]
+    if emulator.kind == "made":
+        return [str(build_emulator(project).resolve()), firmware]
     line = f"socket,id=line,host=127.0.0.1,port={number},server=on,wait=off,nodelay=on"
     program = require_program(emulator.program, emulator.package)
     headless = ["-display", "none", "-monitor", "none", "-chardev", line, "-serial", "chardev:line"]

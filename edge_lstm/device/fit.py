@@ -39,10 +39,12 @@ def call_values(network: QuantizedNetwork) -> tuple[int, int]:
 
 def fit(board: Board, network: QuantizedNetwork) -> Fit:
     """Compare a model's needs with a board's memories."""
+    constants = constant_bytes(network)
+    values = state_bytes(network) + sum(call_values(network))
     return Fit(
-        flash_needed=constant_bytes(network) + board.code_flash,
+        flash_needed=constants + board.code_flash,
         flash=board.flash,
-        ram_needed=state_bytes(network) + sum(call_values(network)) + board.code_ram,
+        ram_needed=values + board.code_ram + (constants if board.constants_in_ram else 0),
         ram=board.ram,
     )
 
@@ -57,7 +59,8 @@ def check_fit(board: Board, network: QuantizedNetwork) -> None:
     if "flash" in missing and board.flash is not None:
         most.append(f"{board.flash - board.code_flash:,} bytes of constants")
     if "RAM" in missing and board.ram is not None:
-        most.append(f"{board.ram - board.code_ram:,} bytes of state and values")
+        kinds = "constants, state and values" if board.constants_in_ram else "state and values"
+        most.append(f"{board.ram - board.code_ram:,} bytes of {kinds}")
     raise InputError(
         f"the model '{network.name}' does not fit the board '{board.id}' by about {lacks}; a model "
         f"of {' and '.join(most)} would: use fewer units, or a larger board"

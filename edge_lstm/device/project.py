@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from converters.c_source import c_header, c_source
-from converters.errors import EdgeLstmError, InputError
+from converters.errors import EdgeLstmError, InputError, MissingToolError
 from converters.tflite_reader import read_tflite
 from edge_lstm.device.boards import Board, read_board
 from edge_lstm.device.fit import check_fit
@@ -18,7 +18,7 @@ from edge_lstm.engines.device import model_hash
 from edge_lstm.files import read_bytes, write_files
 from firmware_templates import runtime_headers, template_directory
 
-__all__ = ["Project", "build_project", "new_project", "open_project"]
+__all__ = ["Project", "build_emulator", "build_project", "new_project", "open_project"]
 
 _BOARD_FILE = "board.toml"
 
@@ -75,13 +75,30 @@ def open_project(folder: Path) -> Project:
 
 def build_project(project: Project) -> None:
     """Run the project's Makefile, with the compiler of its board."""
-    make = require_program("make", "make")
+    require_program("make", "make")
     require_program(project.board.compiler.program, project.board.compiler.package)
-    done = subprocess.run(
-        [make, "-C", str(project.folder)], capture_output=True, text=True, check=False
-    )
+    done = _make(project, project.firmware.name)
     if done.returncode:
         raise _build_error(project, done.stderr)
+
+
+def build_emulator(project: Project) -> Path:
+    """The emulator that the project's own Makefile makes."""
+    require_program("make", "make")
+    built = project.folder / "emulator.elf"
+    done = _make(project, built.name)
+    if done.returncode:
+        raise MissingToolError(
+            f"the emulator of '{project.board.id}' cannot be built: apt-get install "
+            f"{project.board.emulator.package} gcc; 'make -C {project.folder} {built.name}' says "
+            "what is wrong"
+        )
+    return built
+
+
+def _make(project: Project, target: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "-C", str(project.folder), target]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _build_error(project: Project, text: str) -> EdgeLstmError:
