@@ -26,11 +26,11 @@ from edge_lstm.device.protocol import (
 
 __all__ = ["Client"]
 
-# Seconds until a command is sent again: from what answers took so far, and doubled each time.
+# Seconds until a command is sent again.
 _FIRST_TIMEOUT = 1.0
 _LEAST_TIMEOUT = 0.02
-_MOST_TIMEOUT = 2.0
-_OUTPUTS_BEHIND_TICKS = PAYLOAD_BYTES - 4
+# Answers that come damaged are asked for again at once, but not without end.
+_HASTY_TRIES = 5
 _INPUTS_A_FRAME = PAYLOAD_BYTES - 2
 
 
@@ -46,7 +46,8 @@ class Client:
         self._line, self.port, self.patience = line, port, patience
         self._reader = FrameReader()
         self._sequence = secrets.randbelow(1 << 16)
-        self._usual: float | None = None
+        self._usual: dict[int, float] = {}  # seconds that an answer takes, by command
+        self._timeout: dict[int, float] = {}
         self.sent_again = 0
         self.last_ticks = 0
         self.hello = Hello.unpack(self._payload(Command.HELLO))
@@ -144,25 +145,26 @@ class Client:
     def _exchange(self, command: Frame) -> Frame:
         """Send until it is answered; the device carries a repeated command out only once."""
         encoded = encode(command)
-        start = time.monotonic()
-        timeout = self._timeout()
-        first = True
-        while time.monotonic() - start < self.patience:
-            sent = time.monotonic()
-            self.sent_again += not first
-            answer = self._send_and_wait(encoded, command, timeout)
+        start = sent = time.monotonic()
+        tries = 0
+        while sent - start < self.patience:
+            timeout = self._timeout.get(command.type, _FIRST_TIMEOUT)
+            answer = self._send_and_wait(encoded, command, timeout, hasty=tries < _HASTY_TRIES)
             if answer is not None:
-                if first:
-                    self._learn(time.monotonic() - sent)
+                if tries == 0:
+                    self._learn(command.type, time.monotonic() - sent)
                 return answer
-            first = False
-            timeout = min(2 * timeout, _MOST_TIMEOUT)
+            tries += 1
+            self.sent_again += 1
+            sent = time.monotonic()
         raise MissingToolError(
             f"no answer on '{self.port} for {self.patience:g} s: see that the device runs an "
             "edge-lstm firmware, at this baud rate"
         )
 
-    def _send_and_wait(self, encoded: bytes, command: Frame, timeout: float) -> Frame | None:
+    def _send_and_wait(
+        self, encoded: bytes, command: Frame, timeout: float, *, hasty: bool
+    ) -> Frame | None:
         deadline = time.monotonic() + timeout
         broken = self._reader.broken
         try:
@@ -172,25 +174,24 @@ class Client:
                 for frame in self._reader.feed(self._line.read(1)):
                     if _answers(frame, command):
                         return frame
-                if self._reader.broken != broken:
-                    return None  # probably the answer: ask for it again at once
+                if hasty and self._reader.broken != broken:
+                    return None  # probably the answer
         except OSError as error:  # pyserial's exceptions among them
             raise MissingToolError(
                 f"the line to '{self.port} broke off: {error}; connect the device again"
             ) from error
+        # The next one waits longer too, until an answer comes in time: a model that is slow
+        # must not be pelted with copies of the same command.
+        self._timeout[command.type] = min(2 * timeout, self.patience / 2)
         return None
 
-    def _timeout(self) -> float:
-        if self._usual is None:
-            return _FIRST_TIMEOUT
-        return min(max(4 * self._usual, _LEAST_TIMEOUT), _MOST_TIMEOUT)
-
-    def _learn(self, seconds: float) -> None:
-        """A running mean that forgets, slow to fall and quick to rise."""
-        weight = 0.1 if self._usual is not None and seconds < self._usual else 0.5
-        self._usual = (
-            seconds if self._usual is None else ((1 - weight) * self._usual + weight * seconds)
-        )
+    def _learn(self, kind: int, seconds: float) -> None:
+        """A mean that forgets, slow to fall and quick to rise. Only an answer to a command that
+        was sent once says how long it took."""
+        usual = self._usual.get(kind, seconds)
+        usual += (0.1 if seconds < usual else 0.5) * (seconds - usual)
+        self._usual[kind] = usual
+        self._timeout[kind] = max(4 * usual, _LEAST_TIMEOUT)
 
 
 def _answers(frame: Frame, command: Frame) -> bool:
