@@ -60,7 +60,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Client, Cloc
     def connected(delay: Callable[[Frame], float], **options: Any) -> tuple[Client, ClockedLine]:
         line = ClockedLine(delay, **options)
         monkeypatch.setattr(client, "time", line)
-        return Client(line, "a line'"), line
+        return Client(line, "a line"), line
 
     return connected
 
@@ -98,7 +98,7 @@ def test_what_is_lost_is_sent_again_soon_and_with_the_same_number(connect: Any) 
 
 
 def test_a_silent_line_is_given_up(connect: Any) -> None:
-    with pytest.raises(MissingToolError, match="no answer on 'a line' for 10 s"):
+    with pytest.raises(MissingToolError, match="no answer on a line for 10 s"):
         connect(lambda _: 1e9)
 
 

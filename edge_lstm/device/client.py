@@ -36,14 +36,14 @@ _INPUTS_A_FRAME = PAYLOAD_BYTES - 2
 
 class Client:
     """A session with a firmware. ``patience``: seconds without an answer until it counts as
-    silent, the longest call of the model included.
+    silent, the longest call of the model included; ``where`` names the line in messages.
 
     Raises MissingToolError when the device stays silent or has restarted, InputError when it is
     of another protocol.
     """
 
-    def __init__(self, line: Line, port: str, *, patience: float = 10.0) -> None:
-        self._line, self.port, self.patience = line, port, patience
+    def __init__(self, line: Line, where: str, *, patience: float = 10.0) -> None:
+        self._line, self._where, self.patience = line, where, patience
         self._reader = FrameReader()
         self._sequence = secrets.randbelow(1 << 16)
         self._usual: dict[int, float] = {}  # seconds that an answer takes, by command
@@ -56,12 +56,9 @@ class Client:
     def connect(port: str, *, baud: int = DEFAULT_BAUD, patience: float = 10.0) -> Client:
         """Open ``port`` and say hello."""
         line = open_line(port, baud)
+        where = f"'{port}'" if "://" in port else f"'{port}' at {baud} baud"
         try:
-            return Client(
-                line,
-                f"{port}' at {baud} baud" if "://" not in port else f"{port}'",
-                patience=patience,
-            )
+            return Client(line, where, patience=patience)
         except BaseException:
             line.close()
             raise
@@ -123,7 +120,7 @@ class Client:
         answer = self._exchange(Frame(command, self._sequence, payload))
         if answer.version != PROTOCOL_VERSION:
             raise InputError(
-                f"the firmware on '{self.port} speaks version {answer.version} of the protocol, "
+                f"the firmware on {self._where} speaks version {answer.version} of the protocol, "
                 f"this edge-lstm speaks {PROTOCOL_VERSION}: make the firmware again"
             )
         if answer.type == ANSWER_ERROR:
@@ -134,11 +131,11 @@ class Client:
         code = payload[0] if payload else 0
         if code in (DeviceError.NO_SESSION, DeviceError.SEQUENCE):
             return MissingToolError(
-                f"the device on '{self.port} has restarted or talks to another program, and the "
+                f"the device on {self._where} has restarted or talks to another program, and the "
                 "model's state is lost: run again"
             )
         return MissingToolError(
-            f"the firmware on '{self.port} refuses {command.name} (error {code}): make it again "
+            f"the firmware on {self._where} refuses {command.name} (error {code}): make it again "
             "with this edge-lstm"
         )
 
@@ -158,7 +155,7 @@ class Client:
             self.sent_again += 1
             sent = time.monotonic()
         raise MissingToolError(
-            f"no answer on '{self.port} for {self.patience:g} s: see that the device runs an "
+            f"no answer on {self._where} for {self.patience:g} s: see that the device runs an "
             "edge-lstm firmware, at this baud rate"
         )
 
@@ -178,7 +175,7 @@ class Client:
                     return None  # probably the answer
         except OSError as error:  # pyserial's exceptions among them
             raise MissingToolError(
-                f"the line to '{self.port} broke off: {error}; connect the device again"
+                f"the line to {self._where} broke off: {error}; connect the device again"
             ) from error
         # The next one waits longer too, until an answer comes in time: a model that is slow
         # must not be pelted with copies of the same command.
