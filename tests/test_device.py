@@ -117,9 +117,12 @@ def _deploy(model: Path, board: str, folder: Path, golden: Path | None = None) -
 
 @pytest.fixture(scope="module")
 def process(workload: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The firmware as a process, under the sanitizers."""
     _require_tools("posix")
     project = new_project(find_board("posix"), workload, tmp_path_factory.mktemp("posix"))
-    build_project(project)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CFLAGS", "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all")
+        build_project(project)
     return project
 
 

@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Make, build and emulate a firmware of MODEL (.tflite) and hold its bits against the
     golden; exit 1 when one differs."""
-    from edge_lstm.device.deploy import deploy
+    from edge_lstm.deployment import deploy
 
     result = deploy(model, board, golden=golden, folder=output)
     test, found = result.self_test, result.project.board

@@ -13,8 +13,8 @@ from converters.tflite_reader import read_tflite
 from edge_lstm.device.boards import Board, read_board
 from edge_lstm.device.fit import check_fit
 from edge_lstm.device.model_header import model_header
+from edge_lstm.device.protocol import model_hash
 from edge_lstm.device.tools import require_program
-from edge_lstm.engines.device import model_hash
 from edge_lstm.files import read_bytes, write_files
 from firmware_templates import runtime_headers, template_directory
 

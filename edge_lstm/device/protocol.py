@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -19,6 +20,7 @@ __all__ = [
     "Name",
     "SelfTest",
     "Timings",
+    "model_hash",
 ]
 
 PROTOCOL_VERSION = 1
@@ -130,3 +132,8 @@ class SelfTest:
     def unpack(payload: bytes) -> SelfTest:
         """From the answer to SELF_TEST."""
         return SelfTest(*struct.unpack("<III", payload))
+
+
+def model_hash(content: bytes) -> bytes:
+    """What a firmware carries of the ``.tflite`` that it was made of: 8 bytes of its SHA-256."""
+    return hashlib.sha256(content).digest()[:8]

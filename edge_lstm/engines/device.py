@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from converters.errors import InputError
 from converters.network import QuantizedNetwork
 from edge_lstm.device.client import Client
 from edge_lstm.device.line import DEFAULT_BAUD
-from edge_lstm.device.protocol import Name
+from edge_lstm.device.protocol import Name, model_hash
 from edge_lstm.engines.protocol import DeviceFigures, Engine, Int8Array, LayerState
 
-__all__ = ["DeviceEngine", "model_hash"]
-
-
-def model_hash(content: bytes) -> bytes:
-    """What a firmware carries of the ``.tflite`` that it was made of: 8 bytes of its SHA-256."""
-    return hashlib.sha256(content).digest()[:8]
+__all__ = ["DeviceEngine"]
 
 
 class DeviceEngine(Engine):
