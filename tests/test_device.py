@@ -13,6 +13,7 @@ import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,28 @@ def test_every_board_has_the_bits_of_the_golden(
     # What `boards` promises is there.
     assert listed["spare"]["flash"] <= room.flash - device["flash_used"]
     assert listed["spare"]["RAM"] <= device["stack_room"] - device["stack_used"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("board", board_ids())
+def test_ten_thousand_steps_on_every_board(board: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    network = random_network(rng, [32], 6, [(4, None)], returns_sequence=True, scaled=True)
+    model = _write_model(tmp_path, quantized(rng, network), sequences=170)
+    result = _deploy(model, board, tmp_path / "project")
+    assert result["agreement"]["mismatches"] == 0
+    assert result["agreement"]["values"] == 170 * 60 * 4
+
+
+@pytest.mark.parametrize("board", ["posix", "microbit", "riscv32_virt", "atmega2560"])
+def test_a_model_may_be_called_as_a_header_or_a_part_is(board: str, tmp_path: Path) -> None:
+    _require_tools(board)
+    rng = np.random.default_rng(1)
+    for name in ("string", "main", "port"):
+        network = replace(quantized(rng, random_network(rng, [3], 2)), name=name)
+        folder = tmp_path / name
+        model = _write_model(folder, network, sequences=1, steps=2)
+        build_project(new_project(find_board(board), model, folder / "p"))
 
 
 def test_every_single_step_of_the_seeds_model_is_right(
@@ -463,6 +486,15 @@ def test_a_model_that_does_not_fit(tmp_path: Path) -> None:
     assert not (tmp_path / "p").exists()
     done = CliRunner().invoke(cli, ["boards", str(model)])
     assert "does NOT fit, by about" in done.stdout
+
+
+def test_a_call_of_more_values_than_the_link_counts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    network = replace(quantized(rng, random_network(rng, [2], 4), "window"), window=20_000)
+    model = tmp_path / "model.tflite"
+    model.write_bytes(tflite_bytes(network))
+    text = refused("firmware", "new", "posix", model, "-o", tmp_path / "p")
+    assert "has 80,000 values" in text
 
 
 def test_what_only_the_linker_knows_is_told(workload: Path, tmp_path: Path) -> None:

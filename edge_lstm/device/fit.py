@@ -11,6 +11,8 @@ from edge_lstm.device.boards import Board
 
 __all__ = ["Fit", "call_values", "check_fit", "fit"]
 
+_MOST_CALL_VALUES = 65_535  # offsets on the link have 16 bits
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -51,6 +53,11 @@ def fit(board: Board, network: QuantizedNetwork) -> Fit:
 
 def check_fit(board: Board, network: QuantizedNetwork) -> None:
     """InputError for a model that is too large, with the figures."""
+    if max(call_values(network)) > _MOST_CALL_VALUES:
+        raise InputError(
+            f"a call of the model '{network.name}' has {max(call_values(network)):,} values, the "
+            f"link to a device takes {_MOST_CALL_VALUES:,}: convert it with --form stream"
+        )
     missing = {kind: -room for kind, room in fit(board, network).spare.items() if room < 0}
     if not missing:
         return

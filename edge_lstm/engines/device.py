@@ -28,7 +28,7 @@ class DeviceEngine(Engine):
         many = network.form == "window" and network.returns_sequence
         self._shape = (network.window or 0, network.outputs) if many else (network.outputs,)
         name = self.client.name
-        self._description = f"{name(Name.BOARD)}, gcc {name(Name.COMPILER)}, {port}"
+        self._description = f"{name(Name.BOARD)}, C by {name(Name.COMPILER)}, {port}"
 
     def _check_model(self, content: bytes, port: str) -> None:
         hello = self.client.hello

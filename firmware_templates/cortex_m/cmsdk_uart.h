@@ -1,6 +1,6 @@
 /* The UART of Arm's MPS boards ("APB UART" of the Cortex-M System Design Kit). */
-#ifndef CMSDK_UART_H
-#define CMSDK_UART_H
+#ifndef EDGE_LSTM_CMSDK_UART_H
+#define EDGE_LSTM_CMSDK_UART_H
 
 #include <stdint.h>
 

@@ -14,6 +14,12 @@
 #define MODEL(suffix) JOIN(EDGE_LSTM_MODEL, suffix)
 #define SIZE(suffix) JOIN(EDGE_LSTM_MODEL_UPPER, suffix)
 
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 enum {
     INPUTS = EDGE_LSTM_MODEL_CALL_INPUTS,
     OUTPUTS = EDGE_LSTM_MODEL_CALL_OUTPUTS,
@@ -143,7 +149,7 @@ static uint8_t name(const uint8_t *payload, uint8_t length)
 {
     static const char model[] = EDGE_LSTM_MODEL_NAME;
     static const char board[] = EDGE_LSTM_MODEL_BOARD;
-    static const char compiler[] = __VERSION__;
+    static const char compiler[] = COMPILER;
     const char *text;
     if (length != 1) {
         return EDGE_LSTM_ERROR_PAYLOAD;

@@ -1,6 +1,6 @@
 /* All of <string.h> that the model and the link use; the compiler's package has no libc. */
-#ifndef STRING_H
-#define STRING_H
+#ifndef EDGE_LSTM_LIBC_STRING_H
+#define EDGE_LSTM_LIBC_STRING_H
 
 #include <stddef.h>
 
