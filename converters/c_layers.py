@@ -18,6 +18,7 @@ from converters.kernel_parameters import (
 )
 from converters.network import (
     ActivationOp,
+    Arithmetic,
     FullyConnectedOp,
     LastStepOp,
     LstmOp,
@@ -26,6 +27,14 @@ from converters.network import (
 )
 
 __all__ = ["CLayer", "CLayers"]
+
+
+_WEIGHTS = "int8_t EDGE_LSTM_ALIGNED"
+
+_REQUANTIZE: dict[Arithmetic, str] = {
+    "litert": "edge_lstm_multiply_single_rounding",
+    "tflm": "edge_lstm_multiply",
+}
 
 
 @dataclass(frozen=True)
@@ -82,11 +91,12 @@ class CLayers:
 
     def _lstm(self, op: LstmOp) -> CLayer:
         tensors, suffix = self._network.tensors, self.suffixes[op.output]
-        p = lstm_parameters(op, tensors[op.input], tensors[op.output])
-        # [4, units, …] to [units, 4, …]: the four gates of a unit lie together.
+        arithmetic = self._network.arithmetic
+        p = lstm_parameters(op, tensors[op.input], tensors[op.output], arithmetic)
+        # [4, units, …] to [units, 4, …]: the four gates of a unit are the rows of its blocks.
         constants: dict[str, tuple[str, npt.NDArray[Any]]] = {
-            "kernel": ("int8_t", op.kernel.swapaxes(0, 1)),
-            "recurrent_kernel": ("int8_t", op.recurrent_kernel.swapaxes(0, 1)),
+            "kernel": (_WEIGHTS, _blocks(op.kernel.swapaxes(0, 1))),
+            "recurrent_kernel": (_WEIGHTS, _blocks(op.recurrent_kernel.swapaxes(0, 1))),
             "input_bias": ("int32_t", p.input_bias.T),
             "recurrent_bias": ("int32_t", p.recurrent_bias.T),
         }
@@ -104,7 +114,8 @@ class CLayers:
         data = "".join(array(kind, f"{role}_{suffix}", v) for role, (kind, v) in constants.items())
         call = (
             f"edge_lstm_lstm_s8_step(&layer_{suffix}, {self.operand(op.input)}, "
-            f"state->hidden_{suffix}, state->cell_{suffix}, state->next_hidden);"
+            f"state->hidden_{suffix}, state->cell_{suffix}, state->pairs,\n"
+            f"edge_lstm_unit_{arithmetic}_s8);"
         )
         return CLayer(
             data + _struct("edge_lstm_lstm_s8", f"layer_{suffix}", fields),
@@ -125,21 +136,26 @@ class CLayers:
             "lower": integer(p.lower),
             "upper": integer(p.upper),
         }
+        outputs, inputs = op.weights.shape
+        rows = -outputs % 4
+        weights = _blocks(np.pad(op.weights, ((0, rows), (0, 0))).reshape(-1, 4, inputs))
+        bias = np.pad(p.bias, (0, rows))
         data = (
-            array("int8_t", f"weights_{suffix}", op.weights)
-            + array("int32_t", f"bias_{suffix}", p.bias)
+            array(_WEIGHTS, f"weights_{suffix}", weights)
+            + array("int32_t", f"bias_{suffix}", bias)
             + _struct("edge_lstm_fully_connected_s8", f"layer_{suffix}", fields)
         )
         operands = f"{self.operand(op.input)}, {self.operand(op.output)}"
         return CLayer(
             data,
-            f"edge_lstm_fully_connected_s8_run(&layer_{suffix}, {operands});",
-            _size(op.weights, p.bias),
+            f"edge_lstm_fully_connected_s8_run(&layer_{suffix}, {operands}, state->pairs,\n"
+            f"{_REQUANTIZE[self._network.arithmetic]});",
+            _size(weights, bias),
         )
 
     def _lookup(self, op: ActivationOp) -> CLayer:
         tensors, suffix = self._network.tensors, self.suffixes[op.output]
-        table = lookup_table(op, tensors[op.input], tensors[op.output])
+        table = lookup_table(op, tensors[op.input], tensors[op.output], self._network.arithmetic)
         operands = f"{self.operand(op.input)}, {self.operand(op.output)}"
         return CLayer(
             array("int8_t", f"table_{suffix}", table),
@@ -162,6 +178,15 @@ class CLayers:
             f"edge_lstm_softmax_s8_run(&layer_{suffix}, {operands});",
             _size(exponentials),
         )
+
+
+def _blocks(rows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """[groups, 4 rows, columns] as edge_lstm_dot_s8.h reads it: [groups, blocks, 4, 4], columns
+    filled up with zeros to a multiple of four and, in a block, in the order 0, 2, 1, 3."""
+    groups, _, columns = rows.shape
+    padded = np.pad(rows, ((0, 0), (0, 0), (0, -columns % 4)))
+    blocks = padded.reshape(groups, 4, -1, 4).swapaxes(1, 2)
+    return np.ascontiguousarray(blocks[..., [0, 2, 1, 3]])
 
 
 def _multiplier(multiplier: Multiplier) -> str:

@@ -10,7 +10,14 @@ import numpy as np
 
 from converters.c_layers import CLayers
 from converters.c_literals import array, float_literal, integer
-from converters.network import LastStepOp, LstmOp, Port, QuantizedNetwork
+from converters.network import (
+    FullyConnectedOp,
+    LastStepOp,
+    LstmOp,
+    Op,
+    Port,
+    QuantizedNetwork,
+)
 from firmware_templates import __version__
 
 __all__ = ["c_header", "c_source", "constant_bytes", "state_bytes"]
@@ -34,9 +41,9 @@ def constant_bytes(network: QuantizedNetwork) -> int:
 def state_bytes(network: QuantizedNetwork) -> int:
     """``sizeof(NAME_state)``: cells, hidden states, and values between layers."""
     writer = _Writer(network)
-    size = 2 * sum(length for _, length in writer.cells)
+    size = 4 * writer.pairs + 2 * sum(length for _, length in writer.cells)
     size += sum(length for _, length in writer.bytes_in_state)
-    return size + size % 2
+    return size + -size % 4
 
 
 class _Writer:
@@ -50,12 +57,16 @@ class _Writer:
         self.layers = layers.layers
         self.cells = [(f"cell_{self._suffix[op.output]}", op.units) for op in network.lstms]
         self.bytes_in_state = self._bytes_in_state()
+        self.pairs = max(_pairs(op) for op in network.ops)
 
     # --- NAME.h ---------------------------------------------------------------------------
 
     def header(self) -> str:
         name, upper = self._name, self._upper
-        fields = [f"    int16_t {field}[{length}];" for field, length in self.cells]
+        fields = [
+            f"    edge_lstm_pair pairs[{self.pairs}]; /* activations of one layer, widened */"
+        ]
+        fields += [f"    int16_t {field}[{length}];" for field, length in self.cells]
         fields += [f"    int8_t {field}[{length}];" for field, length in self.bytes_in_state]
         state = "\n".join(fields)
         return f"""\
@@ -65,6 +76,8 @@ class _Writer:
 #define {upper}_H
 
 #include <stdint.h>
+
+#include "edge_lstm_pair.h"
 
 #ifdef __cplusplus
 extern "C" {{
@@ -194,7 +207,6 @@ void {name}_reset({name}_state *state);
             for op in network.ops
             if not isinstance(op, LstmOp | LastStepOp) and op.output != network.output.tensor
         ]
-        fields.append(("next_hidden", max(op.units for op in network.lstms)))
         return fields
 
     # --- NAME.c ---------------------------------------------------------------------------
@@ -246,13 +258,13 @@ void {name}_reset({name}_state *state);
             last = self._operand(network.ops[-1].output)
             calls.append(f"memcpy(output, {last}, {upper}_OUTPUT_SIZE);")
         if network.form == "stream":
-            body = "".join(f"    {call}\n" for call in calls)
+            body = "".join(_indent(call, 4) for call in calls)
             return f"{self._forward_signature()}\n{{\n{body}}}\n"
         once = next(
             (i for i, op in enumerate(network.ops) if isinstance(op, LastStepOp)), len(calls)
         )
-        each_step = "".join(f"        {call}\n" for call in calls[:once])
-        at_the_end = "".join(f"    {call}\n" for call in calls[once:] if call)
+        each_step = "".join(_indent(call, 8) for call in calls[:once])
+        at_the_end = "".join(_indent(call, 4) for call in calls[once:] if call)
         if network.returns_sequence:
             each_step += f"        output += {upper}_OUTPUT_SIZE;\n"
         return (
@@ -307,12 +319,30 @@ void {name}_reset({name}_state *state);
         )
 
 
+def _indent(call: str, spaces: int) -> str:
+    """A call as lines; those after the first line up behind its parenthesis."""
+    first, *rest = call.split("\n")
+    behind = " " * (spaces + first.index("(") + 1)
+    return "".join([" " * spaces + first + "\n", *(f"{behind}{line}\n" for line in rest)])
+
+
 def _signature(function: str, *parameters: str) -> str:
     """``void function(parameters)``, one parameter a line where they do not fit into one."""
     line = f"void {function}({', '.join(parameters)})"
     if len(line) < 100:
         return line
     return f"void {function}(" + f",\n{' ' * len(f'void {function}(')}".join(parameters) + ")"
+
+
+def _pairs(op: Op) -> int:
+    """Pairs of activations that a layer widens, its inputs and its hidden state."""
+    match op:
+        case LstmOp():
+            return 2 * (-(-op.inputs // 4) + -(-op.units // 4))
+        case FullyConnectedOp():
+            return 2 * int(-(-op.weights.shape[1] // 4))
+        case _:
+            return 0
 
 
 def _version_number() -> int:

@@ -1,4 +1,4 @@
-"""Integer arithmetic of the LiteRT reference kernels, vectorised over NumPy arrays.
+"""Integer arithmetic of the LiteRT and tflite-micro kernels, vectorised over NumPy arrays.
 
 Every function names the format of its operands: ``Qm.n`` is a signed integer with ``m``
 integer and ``n`` fractional bits. Values travel in int64 arrays so that no intermediate
@@ -10,7 +10,6 @@ TensorFlow Lite ``kernels/internal/common.h`` (multipliers), release named in DE
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
@@ -19,17 +18,17 @@ import numpy.typing as npt
 
 __all__ = [
     "Multiplier",
-    "exp_on_negative_q31",
+    "exp_on_negative",
+    "largest_fraction",
     "multiply_by_quantized_multiplier",
     "multiply_by_quantized_multiplier_single_rounding",
+    "newton_reciprocal",
+    "one_over_one_plus",
     "quantize_multiplier",
-    "reciprocal_q31",
     "round_half_away",
     "rounding_divide_by_power_of_two",
     "saturate",
     "saturating_doubling_high_multiply",
-    "sigmoid_q15_table",
-    "tanh_q15_table",
 ]
 
 Int64Array = npt.NDArray[np.int64]
@@ -119,8 +118,9 @@ def _constant(q31: int, bits: int) -> int:
     return q31 if shift == 0 else (q31 + (1 << (shift - 1))) >> shift
 
 
-def _one(bits: int) -> int:
-    return (1 << (bits - 1)) - 1  # 1 - epsilon: the largest value of Q0.(bits-1)
+def largest_fraction(bits: int) -> int:
+    """1 - epsilon, the largest value of Q0.(bits-1)."""
+    return (1 << (bits - 1)) - 1
 
 
 def _exp_between_minus_quarter_and_zero(a: Int64Array, bits: int) -> Int64Array:
@@ -140,7 +140,7 @@ def _exp_between_minus_quarter_and_zero(a: Int64Array, bits: int) -> Int64Array:
     return saturate(constant + multiply(x + series, constant), bits)
 
 
-def _exp_on_negative(a: Int64Array, integer_bits: int, bits: int) -> Int64Array:
+def exp_on_negative(a: Int64Array, integer_bits: int, bits: int) -> Int64Array:
     """exp(a) in Q0.(bits-1) for ``a`` ≤ 0 with ``integer_bits`` integer bits."""
     fractional_bits = bits - 1 - integer_bits
     quarter = 1 << (fractional_bits - 2)
@@ -154,16 +154,16 @@ def _exp_on_negative(a: Int64Array, integer_bits: int, bits: int) -> Int64Array:
             result = np.where(bit_set, product, result)
     if integer_bits > 5:
         result = np.where(a < -(1 << (fractional_bits + 5)), 0, result)
-    return np.where(a == 0, _one(bits), result)
+    return np.where(a == 0, largest_fraction(bits), result)
 
 
-def _newton_reciprocal(a: Int64Array, bits: int) -> Int64Array:
+def newton_reciprocal(a: Int64Array, bits: int) -> Int64Array:
     """2 / (1 + a) in Q2.(bits-3) for ``a`` in [0, 1], Q0.(bits-1): three Newton-Raphson steps."""
 
     def multiply(x: Int64Array, y: Int64Array | int) -> Int64Array:
         return saturating_doubling_high_multiply(x, y, bits)
 
-    total = a + _one(bits)
+    total = a + largest_fraction(bits)
     half_denominator = (total + 1) >> 1  # the sum is ≥ 0, so half up is half away
     x = _constant(_48_OVER_17, bits) + multiply(
         half_denominator, _constant(_MINUS_32_OVER_17, bits)
@@ -174,43 +174,6 @@ def _newton_reciprocal(a: Int64Array, bits: int) -> Int64Array:
     return x
 
 
-def _one_over_one_plus(a: Int64Array, bits: int) -> Int64Array:
+def one_over_one_plus(a: Int64Array, bits: int) -> Int64Array:
     """1 / (1 + a) in Q0.(bits-1): half of the Newton result is that, read at Q1."""
-    return saturate(_newton_reciprocal(a, bits) << 1, bits)
-
-
-def _all_int16() -> Int64Array:
-    return np.arange(-(1 << 15), 1 << 15, dtype=np.int64)
-
-
-@functools.cache
-def sigmoid_q15_table() -> npt.NDArray[np.int16]:
-    """Sigmoid of every int16 input in Q3.12, as Q0.15; index is ``input + 32768``."""
-    inputs = _all_int16()
-    positive = _one_over_one_plus(_exp_on_negative(-np.abs(inputs), 3, 16), 16)
-    result = np.where(inputs > 0, positive, _one(16) - positive)
-    return np.where(inputs == 0, 1 << 14, result).astype(np.int16)
-
-
-@functools.cache
-def tanh_q15_table(integer_bits: int) -> npt.NDArray[np.int16]:
-    """Tanh of every int16 input with ``integer_bits`` (0…6) integer bits, as Q0.15.
-
-    The index is ``input + 32768``. Six integer bits are the limit of LiteRT's kernel.
-    """
-    inputs = _all_int16()
-    # exp(-2|x|): doubling is a change of format, to one integer bit more.
-    exponential = _exp_on_negative(-np.abs(inputs), integer_bits + 1, 16)
-    magnitude = saturate((_newton_reciprocal(exponential, 16) - (1 << 13)) << 2, 16)
-    result = np.where(inputs < 0, -magnitude, magnitude)
-    return np.where(inputs == 0, 0, result).astype(np.int16)
-
-
-def exp_on_negative_q31(a: Int64Array) -> Int64Array:
-    """exp(a) in Q0.31 for ``a`` ≤ 0 in Q5.26, as LiteRT's softmax computes it."""
-    return _exp_on_negative(a, 5, 32)
-
-
-def reciprocal_q31(a: Int64Array) -> Int64Array:
-    """1 / (1 + a) in Q0.31 for ``a`` in [0, 1), Q0.31, as LiteRT's softmax computes it."""
-    return _one_over_one_plus(a, 32)
+    return saturate(newton_reciprocal(a, bits) << 1, bits)

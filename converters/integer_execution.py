@@ -1,4 +1,5 @@
-"""Runs a ``QuantizedNetwork`` bit for bit as LiteRT's reference kernels do: the oracle.
+"""Runs a ``QuantizedNetwork`` bit for bit as LiteRT's reference kernels or
+tflite-micro do, by the network's arithmetic: the oracle.
 
 Vectorised over sequences. Matrix products run in float64, where the integers involved
 (below 2**53) are exact, because NumPy has no fast integer product.
@@ -11,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from converters.activation_tables import sigmoid_q15_table, tanh_q15_table
 from converters.fixed_point import (
+    Multiplier,
     multiply_by_quantized_multiplier,
     multiply_by_quantized_multiplier_single_rounding,
-    reciprocal_q31,
+    one_over_one_plus,
     rounding_divide_by_power_of_two,
     saturate,
     saturating_doubling_high_multiply,
-    sigmoid_q15_table,
-    tanh_q15_table,
 )
 from converters.kernel_parameters import (
     FullyConnectedParameters,
@@ -31,6 +32,7 @@ from converters.kernel_parameters import (
 )
 from converters.network import (
     ActivationOp,
+    Arithmetic,
     FullyConnectedOp,
     LastStepOp,
     LstmOp,
@@ -93,13 +95,14 @@ class IntegerExecution:
 
 
 class _Lstm:
-    def __init__(self, op: LstmOp, parameters: LstmParameters) -> None:
+    def __init__(self, op: LstmOp, parameters: LstmParameters, arithmetic: Arithmetic) -> None:
         self._p = parameters
+        self._tflm = arithmetic == "tflm"
         self._kernel = op.kernel.astype(np.float64)
         self._recurrent_kernel = op.recurrent_kernel.astype(np.float64)
-        self._sigmoid = sigmoid_q15_table()
-        self._tanh = tanh_q15_table(3)
-        self._cell_tanh = tanh_q15_table(parameters.cell_integer_bits)
+        self._sigmoid = sigmoid_q15_table(arithmetic)
+        self._tanh = tanh_q15_table(arithmetic, 3)
+        self._cell_tanh = tanh_q15_table(arithmetic, parameters.cell_integer_bits)
 
     def run(self, inputs: Int8Array, state: LstmState) -> Int8Array:
         """int8 [N, T, inputs] to int8 [N, T, units]; moves ``state`` on."""
@@ -127,28 +130,16 @@ class _Lstm:
     def _step(self, from_input: list[Int64Array], state: LstmState) -> None:
         p = self._p
         pre_activations = [
-            saturate(
-                multiply_by_quantized_multiplier(
-                    (state.hidden @ kernel.T).astype(np.int64) + bias, multiplier
-                )
-                + gate,
-                16,
-            )
-            for gate, kernel, bias, multiplier in zip(
-                from_input,
-                self._recurrent_kernel,
-                p.recurrent_bias,
-                p.recurrent_multipliers,
-                strict=True,
-            )
+            saturate(self._from_hidden(gate, state.hidden) + share, 16)
+            for gate, share in enumerate(from_input)
         ]
         input_gate = _look_up(self._sigmoid, pre_activations[0])
         forget_gate = _look_up(self._sigmoid, pre_activations[1])
         candidate = _look_up(self._tanh, pre_activations[2])
         output_gate = _look_up(self._sigmoid, pre_activations[3])
 
-        kept = rounding_divide_by_power_of_two(forget_gate * state.cell, 15)
-        added = rounding_divide_by_power_of_two(input_gate * candidate, p.cell_shift)
+        kept = self._shift(forget_gate * state.cell, 15)
+        added = self._shift(input_gate * candidate, p.cell_shift)
         cell = saturate(saturate(kept, 16) + saturate(added, 16), 16)
 
         product = output_gate * _look_up(self._cell_tanh, cell)  # Q0.30
@@ -156,16 +147,37 @@ class _Lstm:
         state.cell = cell.astype(np.int16)
         state.hidden = saturate(hidden + p.hidden_zero_point, 8).astype(np.int8)
 
+    def _from_hidden(self, gate: int, hidden: Int8Array) -> Int64Array:
+        """The hidden state's share of a gate, Q3.12; tflite-micro saturates it by itself."""
+        accumulators = (hidden @ self._recurrent_kernel[gate].T).astype(np.int64)
+        share = multiply_by_quantized_multiplier(
+            accumulators + self._p.recurrent_bias[gate], self._p.recurrent_multipliers[gate]
+        )
+        return saturate(share, 16) if self._tflm else share
+
+    def _shift(self, values: Int64Array, exponent: int) -> Int64Array:
+        """``values / 2**exponent``; tflite-micro has a multiplier for it, which rounds twice."""
+        if self._tflm:
+            return multiply_by_quantized_multiplier(values, Multiplier(1 << 30, 1 - exponent))
+        return rounding_divide_by_power_of_two(values, exponent)
+
 
 class _FullyConnected:
-    def __init__(self, op: FullyConnectedOp, parameters: FullyConnectedParameters) -> None:
+    def __init__(
+        self, op: FullyConnectedOp, parameters: FullyConnectedParameters, arithmetic: Arithmetic
+    ) -> None:
         self._p = parameters
+        self._multiply = (
+            multiply_by_quantized_multiplier
+            if arithmetic == "tflm"
+            else multiply_by_quantized_multiplier_single_rounding
+        )
         self._weights = op.weights.astype(np.float64)
 
     def run(self, inputs: Int8Array) -> Int8Array:
         p = self._p
         accumulators = (inputs @ self._weights.T).astype(np.int64) + p.bias
-        steps = multiply_by_quantized_multiplier_single_rounding(accumulators, p.multiplier)
+        steps = self._multiply(accumulators, p.multiplier)
         return np.clip(steps + p.zero_point, p.lower, p.upper).astype(np.int8)
 
 
@@ -191,7 +203,7 @@ class _Softmax:
         # The sum has 12 integer bits; its reciprocal is taken of the mantissa in [1, 2).
         total = rounding_divide_by_power_of_two(exponentials, 12).sum(axis=-1, keepdims=True)
         integer_bits = np.floor(np.log2(total.astype(np.float64))).astype(np.int64) - 19
-        reciprocal = reciprocal_q31((total << (12 - integer_bits)) - (1 << 31))
+        reciprocal = one_over_one_plus((total << (12 - integer_bits)) - (1 << 31), 32)
         product = saturating_doubling_high_multiply(exponentials, reciprocal, 32)
         shift = integer_bits + 23  # 31 - 8 bits of output, and the exponent of the sum
         steps = _rounding_divide(product, shift)
@@ -207,15 +219,16 @@ def _kernel(
     op: Op, network: QuantizedNetwork
 ) -> _Lstm | _FullyConnected | _LookUp | _Softmax | _LastStep:
     source, output = network.tensors[op.input], network.tensors[op.output]
+    arithmetic = network.arithmetic
     match op:
         case LstmOp():
-            return _Lstm(op, lstm_parameters(op, source, output))
+            return _Lstm(op, lstm_parameters(op, source, output, arithmetic), arithmetic)
         case FullyConnectedOp():
-            return _FullyConnected(op, fully_connected_parameters(op, source, output))
+            return _FullyConnected(op, fully_connected_parameters(op, source, output), arithmetic)
         case ActivationOp(function="softmax"):
             return _Softmax(source)
         case ActivationOp():
-            return _LookUp(lookup_table(op, source, output))
+            return _LookUp(lookup_table(op, source, output, arithmetic))
         case LastStepOp():
             return _LastStep()
 

@@ -15,12 +15,24 @@ import numpy.typing as npt
 
 from converters.fixed_point import (
     Multiplier,
-    exp_on_negative_q31,
+    exp_on_negative,
+    largest_fraction,
+    multiply_by_quantized_multiplier,
+    newton_reciprocal,
+    one_over_one_plus,
     quantize_multiplier,
     round_half_away,
+    rounding_divide_by_power_of_two,
+    saturate,
     saturating_doubling_high_multiply,
 )
-from converters.network import ActivationOp, FullyConnectedOp, LstmOp, QuantizedTensor
+from converters.network import (
+    ActivationOp,
+    Arithmetic,
+    FullyConnectedOp,
+    LstmOp,
+    QuantizedTensor,
+)
 
 __all__ = [
     "FullyConnectedParameters",
@@ -34,7 +46,7 @@ __all__ = [
 
 Int32Array = npt.NDArray[np.int32]
 
-_GATE_SCALE = np.float32(2.0**-12)  # Q3.12, the input of sigmoid and tanh
+_GATE_SCALE = 2.0**-12  # Q3.12, the input of sigmoid and tanh
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,9 @@ class FullyConnectedParameters:
     upper: int
 
 
-def lstm_parameters(op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor) -> LstmParameters:
+def lstm_parameters(
+    op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor, arithmetic: Arithmetic
+) -> LstmParameters:
     """Constants of ``op`` between its input tensor and its hidden state."""
     kernel_sums = op.kernel.sum(axis=2, dtype=np.int64)
     recurrent_sums = op.recurrent_kernel.sum(axis=2, dtype=np.int64)
@@ -78,8 +92,8 @@ def lstm_parameters(op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor
     return LstmParameters(
         input_bias=(op.bias - source.zero_point * kernel_sums).astype(np.int32),
         recurrent_bias=(-hidden.zero_point * recurrent_sums).astype(np.int32),
-        input_multipliers=_gate_multipliers(op.kernel_scales, source.scale),
-        recurrent_multipliers=_gate_multipliers(op.recurrent_scales, hidden.scale),
+        input_multipliers=_gate_multipliers(op.kernel_scales, source.scale, arithmetic),
+        recurrent_multipliers=_gate_multipliers(op.recurrent_scales, hidden.scale, arithmetic),
         cell_shift=30 + cell_exponent,
         cell_integer_bits=15 + cell_exponent,
         hidden_multiplier=quantize_multiplier(float(half / np.float32(hidden.scale) * half)),
@@ -87,19 +101,23 @@ def lstm_parameters(op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor
     )
 
 
-def _gate_multipliers(scales: tuple[float, ...], activation_scale: float) -> tuple[Multiplier, ...]:
+def _gate_multipliers(
+    scales: tuple[float, ...], activation_scale: float, arithmetic: Arithmetic
+) -> tuple[Multiplier, ...]:
+    """LiteRT forms the product of the scales in float32, tflite-micro in double."""
+    kind = np.float32 if arithmetic == "litert" else np.float64
     return tuple(
-        quantize_multiplier(float(np.float32(scale) * np.float32(activation_scale) / _GATE_SCALE))
+        quantize_multiplier(float(kind(scale) * kind(activation_scale)) / _GATE_SCALE)
         for scale in scales
     )
 
 
 def largest_accumulator_shift(
-    op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor
+    op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor, arithmetic: Arithmetic
 ) -> float:
     """Log2 of the largest value that a gate's accumulator can reach after the multiplier's
     left shift: from 31 on, int32 overflows."""
-    parameters = lstm_parameters(op, source, hidden)
+    parameters = lstm_parameters(op, source, hidden, arithmetic)
     largest = -math.inf
     for weights, bias, multipliers in (
         (op.kernel, parameters.input_bias, parameters.input_multipliers),
@@ -128,12 +146,40 @@ def fully_connected_parameters(
 
 
 def lookup_table(
+    op: ActivationOp, source: QuantizedTensor, output: QuantizedTensor, arithmetic: Arithmetic
+) -> npt.NDArray[np.int8]:
+    """Sigmoid or tanh of every int8 input, int8 [256]; the index is ``input + 128``."""
+    if arithmetic == "tflm":
+        return _tflm_table(op, source)
+    return _litert_table(op, source, output)
+
+
+def _tflm_table(op: ActivationOp, source: QuantizedTensor) -> npt.NDArray[np.int8]:
+    """tflite-micro computes in fixed point: Q4.27 in, Q0.31 out, rounded to int8."""
+    multiplier = quantize_multiplier(source.scale * (1 << 27))
+    # What lies farther out than 15 in Q4.27 is taken for the end value.
+    radius = int(15 * 2.0 ** (27 - multiplier.shift))
+    inputs = np.arange(-128, 128, dtype=np.int64) - source.zero_point
+    inside = np.abs(inputs) < radius
+    q4_27 = multiply_by_quantized_multiplier(np.where(inside, inputs, 0), multiplier)
+    sign = np.sign(q4_27)
+    if op.function == "tanh":
+        reciprocal = newton_reciprocal(exp_on_negative(-np.abs(q4_27), 5, 32), 32)
+        magnitude = saturate((reciprocal - (1 << 29)) << 2, 32)
+        steps = rounding_divide_by_power_of_two(sign * magnitude, 24)
+    else:
+        positive = one_over_one_plus(exp_on_negative(-np.abs(q4_27), 4, 32), 32)
+        q0_31 = np.where(sign > 0, positive, largest_fraction(32) - positive)
+        q0_31 = np.where(sign == 0, 1 << 30, q0_31)
+        steps = rounding_divide_by_power_of_two(q0_31, 23) - 128
+    end = np.where(inputs > 0, 127, -128)
+    return np.where(inside, saturate(steps, 8), end).astype(np.int8)
+
+
+def _litert_table(
     op: ActivationOp, source: QuantizedTensor, output: QuantizedTensor
 ) -> npt.NDArray[np.int8]:
-    """Sigmoid or tanh of every int8 input, int8 [256]; the index is ``input + 128``.
-
-    LiteRT builds the same table in float32 when it prepares the op.
-    """
+    """LiteRT builds this table in float32 when it prepares the op."""
     inputs = np.arange(-128, 128, dtype=np.float32)
     real = np.float32(source.scale) * (inputs - np.float32(source.zero_point))
     with np.errstate(over="ignore"):  # exp of a large number is inf, 1 / inf the right zero
@@ -153,4 +199,4 @@ def softmax_exponentials(source: QuantizedTensor) -> Int32Array:
     scaled = saturating_doubling_high_multiply(
         -distances << multiplier.shift, multiplier.significand, 32
     )
-    return exp_on_negative_q31(scaled).astype(np.int32)
+    return exp_on_negative(scaled, 5, 32).astype(np.int32)

@@ -17,6 +17,7 @@ __all__ = [
     "Activation",
     "ActivationOp",
     "Affine",
+    "Arithmetic",
     "Dense",
     "Form",
     "FullyConnectedOp",
@@ -38,6 +39,7 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 Int8Array: TypeAlias = npt.NDArray[np.int8]
 Int32Array: TypeAlias = npt.NDArray[np.int32]
 
+Arithmetic: TypeAlias = Literal["litert", "tflm"]
 Form: TypeAlias = Literal["stream", "window"]
 Function: TypeAlias = Literal["relu", "sigmoid", "tanh", "softmax"]
 
@@ -157,7 +159,7 @@ class LstmOp:
 
     kernel int8 [4, units, inputs], recurrent_kernel int8 [4, units, units], bias int32
     [4, units] at input scale * kernel scale; one symmetric scale a gate. The cell scale
-    is a power of two from 2**-15 to 2**-9; the hidden state has the output's quantization.
+    is a power of two from 2**-15 up; the hidden state has the output's quantization.
     """
 
     input: str
@@ -256,10 +258,12 @@ class Port:
 
 @dataclass(frozen=True)
 class QuantizedNetwork:
-    """An integer model in one form. ``window`` is the number of steps of the window form,
-    and of the sequences the model was calibrated on; None where that is not known."""
+    """An integer model in one form, in the arithmetic of one runtime. ``window`` is the number
+    of steps of the window form, and of the sequences the model was calibrated on; None where
+    that is not known."""
 
     name: str
+    arithmetic: Arithmetic
     form: Form
     window: int | None
     input: Port

@@ -14,6 +14,7 @@ from typing import assert_never
 import numpy as np
 import numpy.typing as npt
 
+from converters.activation_tables import MOST_CELL_INTEGER_BITS
 from converters.calibrate import Range, Ranges
 from converters.errors import UnsupportedError
 from converters.kernel_parameters import largest_accumulator_shift
@@ -21,6 +22,7 @@ from converters.network import (
     Activation,
     ActivationOp,
     Affine,
+    Arithmetic,
     Dense,
     Form,
     FullyConnectedOp,
@@ -43,10 +45,6 @@ FloatArray = npt.NDArray[np.float32]
 # Formats that TensorFlow Lite prescribes for the outputs of these functions.
 _FIXED_FORMATS = {"sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0), "softmax": (1 / 256, -128)}
 
-# LiteRT's int16 tanh takes 0 to 6 integer bits.
-_CELL_INTEGER_BITS = 6
-_CELL_LIMIT = float(1 << _CELL_INTEGER_BITS)
-
 # LiteRT's reference softmax aborts the process where the sum of exponentials reaches 512.
 _MOST_SOFTMAX_CHANNELS = 511
 
@@ -59,15 +57,16 @@ def quantize(
     ranges: Ranges,
     *,
     form: Form,
+    arithmetic: Arithmetic = "litert",
     feature_labels: Sequence[str] | None = None,
     output_labels: Sequence[str] | None = None,
 ) -> QuantizedNetwork:
-    """Quantize ``network`` to int8 in the given form.
+    """Quantize ``network`` to int8 in the given form, for the arithmetic of one runtime.
 
-    Raises UnsupportedError where a layer cannot be held in LiteRT's int8 formats.
+    Raises UnsupportedError where a layer cannot be held in that runtime's int8 formats.
     """
     lifted = lift_scaling(network, ranges)
-    tensors, ops = _Builder(lifted, ranges, form).build()
+    tensors, ops = _Builder(lifted, ranges, form, arithmetic).build()
     input_port = _port(
         network.input.name,
         tensors[lifted.input_tensor.name],
@@ -86,6 +85,7 @@ def quantize(
     )
     return QuantizedNetwork(
         name=network.name,
+        arithmetic=arithmetic,
         form=form,
         window=network.window or ranges.steps,
         input=input_port,
@@ -134,10 +134,13 @@ def _open_ends(last: Op, units: Units) -> tuple[bool, bool]:
 class _Builder:
     """Walks the nodes once and collects tensors and ops."""
 
-    def __init__(self, lifted: LiftedNetwork, ranges: Ranges, form: Form) -> None:
+    def __init__(
+        self, lifted: LiftedNetwork, ranges: Ranges, form: Form, arithmetic: Arithmetic
+    ) -> None:
         self._lifted = lifted
         self._ranges = ranges
         self._form = form
+        self._arithmetic = arithmetic
         self._tensors = {lifted.input_tensor.name: lifted.input_tensor}
         self._ops: list[Op] = []
         # Tensor that holds a node's value; nodes that compute nothing share one.
@@ -168,7 +171,9 @@ class _Builder:
 
     def _lstm(self, layer: Lstm, source: QuantizedTensor) -> None:
         hidden = quantized_tensor(layer.name, self._ranges.values[layer.name])
-        op = _quantize_lstm(layer, source, hidden, self._ranges.cells[layer.name])
+        cell_scale = _cell_scale(layer.name, self._ranges.cells[layer.name], self._arithmetic)
+        op = _quantize_lstm(layer, source, hidden, cell_scale)
+        _check_accumulators(op, source, hidden, self._arithmetic)
         self._add(layer.name, op, hidden)
 
     def _dense(self, layer: Dense, source: QuantizedTensor) -> None:
@@ -209,7 +214,7 @@ class _Builder:
 
 
 def _quantize_lstm(
-    layer: Lstm, source: QuantizedTensor, hidden: QuantizedTensor, cell: float
+    layer: Lstm, source: QuantizedTensor, hidden: QuantizedTensor, cell_scale: float
 ) -> LstmOp:
     kernels = np.split(layer.kernel.T, 4)
     recurrent_kernels = np.split(layer.recurrent_kernel.T, 4)
@@ -219,7 +224,7 @@ def _quantize_lstm(
         for kernel, bias in zip(kernels, biases, strict=True)
     )
     recurrent_scales = tuple(_weight_scale(kernel) for kernel in recurrent_kernels)
-    op = LstmOp(
+    return LstmOp(
         input=source.name,
         output=hidden.name,
         kernel=_stack_weights(kernels, kernel_scales),
@@ -232,10 +237,8 @@ def _quantize_lstm(
         ),
         kernel_scales=kernel_scales,  # type: ignore[arg-type]  # np.split gives four
         recurrent_scales=recurrent_scales,  # type: ignore[arg-type]
-        cell_scale=_cell_scale(layer.name, cell),
+        cell_scale=cell_scale,
     )
-    _check_accumulators(op, source, hidden)
-    return op
 
 
 def _quantize_dense(
@@ -275,26 +278,39 @@ def _quantize_bias(bias: FloatArray, scale: float) -> npt.NDArray[np.int32]:
     return np.round(bias / np.float64(scale)).astype(np.int32)
 
 
-def _cell_scale(layer: str, largest: float) -> float:
+def _cell_scale(layer: str, largest: float, arithmetic: Arithmetic) -> float:
     """Power of two with a spare bit above the largest |c| seen, down to 2**-15.
 
     Sixteen bits are more than the cell needs, and a state beyond its format would be cut;
     the spare bit is given up only at the limit of the kernel.
     """
-    if largest > _CELL_LIMIT:
+    most_bits = MOST_CELL_INTEGER_BITS[arithmetic]
+    if largest > 1 << most_bits:
+        if arithmetic == "litert":
+            reach = 1 << MOST_CELL_INTEGER_BITS["tflm"]
+            limit, advice = (
+                "LiteRT's int8 LSTM can hold",
+                f"--arithmetic tflm reaches {reach}, and 16x8 quantization, which this version "
+                "of edge-lstm does not have, reaches further",
+            )
+        else:
+            limit = "tflite-micro's int8 LSTM can hold"
+            advice = "shorten the sequences or train with a smaller cell state"
         raise UnsupportedError(
             f"layer '{layer}': the cell state reaches {largest:.3g} on the calibration data, "
-            f"beyond the {_CELL_LIMIT:g} that LiteRT's int8 LSTM can hold; the arithmetic of "
-            "tflite-micro ('tflm') and 16x8 quantization reach further, this version of "
-            "edge-lstm has neither: shorten the sequences or train with a smaller cell state"
+            f"beyond the {1 << most_bits} that {limit}; {advice}"
         )
     needed = math.ceil(math.log2(2 * largest)) if largest > 0 else 0
-    return 2.0 ** (min(max(needed, 0), _CELL_INTEGER_BITS) - 15)
+    return 2.0 ** (min(max(needed, 0), most_bits) - 15)
 
 
-def _check_accumulators(op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor) -> None:
-    if largest_accumulator_shift(op, source, hidden) >= 31:
+def _check_accumulators(
+    op: LstmOp, source: QuantizedTensor, hidden: QuantizedTensor, arithmetic: Arithmetic
+) -> None:
+    # One bit is left for the kernels' doubling products.
+    if largest_accumulator_shift(op, source, hidden, arithmetic) >= 30:
         raise UnsupportedError(
-            f"layer '{op.output}': its gates see values so large that LiteRT's int32 arithmetic "
-            "overflows; put a Normalization layer in front of the model or check the weights"
+            f"layer '{op.output}': its gates see values so large that the runtime's int32 "
+            "arithmetic overflows; put a Normalization layer in front of the model or check the "
+            "weights"
         )

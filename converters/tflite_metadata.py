@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from converters.errors import InputError
-from converters.network import Form, Port, QuantizedNetwork
+from converters.network import Arithmetic, Form, Port, QuantizedNetwork
 
 __all__ = ["METADATA_NAME", "SCHEMA_VERSION", "Metadata", "Provenance", "decode", "encode"]
 
@@ -36,6 +36,7 @@ class Metadata:
     """What the buffer holds beside the provenance; see ``QuantizedNetwork`` for the meaning."""
 
     name: str
+    arithmetic: Arithmetic
     form: Form
     window: int | None
     returns_sequence: bool
@@ -51,7 +52,7 @@ def encode(network: QuantizedNetwork, provenance: Provenance) -> bytes:
         "writer": provenance.writer,
         "source_sha256": provenance.source_sha256,
         "name": network.name,
-        "arithmetic": "litert",
+        "arithmetic": network.arithmetic,
         "quantization": "int8",
         "form": network.form,
         "window": network.window,
@@ -74,10 +75,11 @@ def decode(buffer: bytes) -> Metadata:
             f"{SCHEMA_VERSION}; convert the model again or install the version that wrote it "
             f"({content.get('writer', 'unknown')})"
         )
-    if (content["arithmetic"], content["quantization"]) != ("litert", "int8"):
+    arithmetic = content["arithmetic"]
+    if arithmetic not in get_args(Arithmetic) or content["quantization"] != "int8":
         raise InputError(
-            f"its arithmetic is {content['arithmetic']} {content['quantization']}; "
-            "this edge-lstm runs litert int8"
+            f"its arithmetic is {arithmetic} {content['quantization']}; "
+            f"this edge-lstm runs int8 of {' and '.join(get_args(Arithmetic))}"
         )
     (model_input,), (output,) = content["inputs"], content["outputs"]
     form = content["form"]
@@ -85,6 +87,7 @@ def decode(buffer: bytes) -> Metadata:
         raise ValueError(f"unknown form {form!r}")
     return Metadata(
         name=content["name"],
+        arithmetic=arithmetic,
         form=form,
         window=content["window"],
         returns_sequence=bool(content["returns_sequence"]),

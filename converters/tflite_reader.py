@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tflite
 
+from converters.activation_tables import MOST_CELL_INTEGER_BITS
 from converters.errors import InputError
 from converters.network import (
     ActivationOp,
@@ -29,7 +30,6 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     tflite.TensorType.INT16: np.dtype("<i2"),
     tflite.TensorType.INT32: np.dtype("<i4"),
 }
-_LOWEST_CELL_SCALE, _HIGHEST_CELL_SCALE = 2.0**-15, 2.0**-9
 
 # What flatbuffers and the look-ups raise on bytes that are not what they claim to be.
 _MALFORMED = (
@@ -77,6 +77,7 @@ def _read(content: bytes) -> TfliteModel:
     graph = _Graph(model, metadata)
     network = QuantizedNetwork(
         name=metadata.name,
+        arithmetic=metadata.arithmetic,
         form=metadata.form,
         window=metadata.window,
         input=metadata.input,
@@ -146,6 +147,7 @@ class _Graph:
         self._subgraph = model.Subgraphs(0)
         self.op_count: int = self._subgraph.OperatorsLength()
         self.activations: dict[str, QuantizedTensor] = {}
+        self._most_cell_bits = MOST_CELL_INTEGER_BITS[metadata.arithmetic]
         first = self._activation(int(self._subgraph.Inputs(0)))
         if first != metadata.input.tensor:
             raise ValueError(f"the input is '{first}', not '{metadata.input.tensor}'")
@@ -175,8 +177,8 @@ class _Graph:
         kernels = [self._constant(i) for i in inputs[1:5]]
         recurrent_kernels = [self._constant(i) for i in inputs[5:9]]
         cell_scale, _ = self._quantization(inputs[19])
-        if not _LOWEST_CELL_SCALE <= cell_scale <= _HIGHEST_CELL_SCALE:
-            raise ValueError(f"cell scale {cell_scale:g} is outside 2^-15 to 2^-9")
+        if not 2.0**-15 <= cell_scale <= 2.0 ** (self._most_cell_bits - 15):
+            raise ValueError(f"cell scale {cell_scale:g} is outside what the arithmetic takes")
         return LstmOp(
             input=source,
             output=output,

@@ -19,7 +19,7 @@ from converters.c_source import c_header, c_source
 from converters.calibrate import Ranges, calibrate
 from converters.errors import InputError
 from converters.keras_reader import load_keras_model, predict, read_keras_model
-from converters.network import Network, QuantizedNetwork
+from converters.network import Arithmetic, Network, QuantizedNetwork
 from converters.quantize import quantize
 from converters.tflite_metadata import Provenance
 from converters.tflite_writer import write_tflite
@@ -42,11 +42,13 @@ def convert(
     output: str | Path,
     name: str | None = None,
     form: Literal["auto", "stream", "window"] = "auto",
+    arithmetic: Arithmetic = "litert",
 ) -> ConversionReport:
     """Convert a ``.keras`` file to int8 and write everything that a device needs to ``output``.
 
     ``calibration`` is an ``.npz`` of representative sequences (``edge_lstm.sequences``).
     ``auto`` is the stream form wherever the model is causal, which all supported ones are.
+    ``arithmetic`` names the runtime whose bits the C and the golden have.
     Raises InputError for what cannot be read, UnsupportedError for a model that cannot be
     converted, MissingToolError without TensorFlow.
     """
@@ -63,6 +65,7 @@ def convert(
         network,
         ranges,
         form="stream" if form == "auto" else form,
+        arithmetic=arithmetic,
         feature_labels=sequences.feature_names,
         output_labels=sequences.target_names,
     )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from converters.c_source import constant_bytes, state_bytes
 from converters.float_execution import run_float
 from converters.integer_execution import IntegerExecution
-from converters.network import ActivationOp, Form, Network, QuantizedNetwork
+from converters.network import ActivationOp, Arithmetic, Form, Network, QuantizedNetwork
 from converters.tflite_metadata import Provenance
 from edge_lstm.golden import Golden, last_steps
 from edge_lstm.sequences import Sequences
@@ -42,6 +42,7 @@ class ConversionReport:
 
     name: str
     folder: Path
+    arithmetic: Arithmetic
     form: Form
     window: int | None
     files: dict[str, Path]
@@ -62,6 +63,7 @@ class ConversionReport:
             "schema_version": 1,
             "writer": f"edge-lstm {__version__}",
             "name": self.name,
+            "arithmetic": self.arithmetic,
             "form": self.form,
             "window": self.window,
             "files": {role: path.name for role, path in self.files.items()},
@@ -108,6 +110,7 @@ def report_conversion(
     return ConversionReport(
         name=name,
         folder=folder,
+        arithmetic=quantized.arithmetic,
         form=quantized.form,
         window=quantized.window,
         files={role: folder / file for role, file in roles.items()},

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_lstm.conversion import convert
 from edge_lstm.conversion_report import ConversionReport
-from edge_lstm.engines import ENGINES, load
+from edge_lstm.engines import load
 from edge_lstm.engines.keras_model import KerasEngine
 from edge_lstm.files import write_files
 from edge_lstm.harness.alarms import RangeAlarm, in_range, range_alarms
@@ -28,6 +28,7 @@ __all__ = ["Demo", "InRange", "run_demo"]
 FloatArray = npt.NDArray[np.float32]
 
 _NAME = "stock"
+_ENGINES = ("litert", "native", "numpy")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def run_demo(folder: Path, *, announce: Callable[[str], None]) -> Demo:
     test = read_sequences(training.test)
     runs: dict[str, Run] = {}
     verdicts = []
-    for engine in ENGINES:
+    for engine in _ENGINES:
         announce(f"run and verify: {engine}")
         runs[engine] = run_sequences(load(tflite, engine), test)
         verdicts.append(verify(tflite, golden, engine=engine))

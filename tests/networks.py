@@ -10,6 +10,7 @@ from converters.calibrate import calibrate
 from converters.network import (
     Activation,
     Affine,
+    Arithmetic,
     Dense,
     Form,
     Function,
@@ -23,6 +24,12 @@ from converters.network import (
 from converters.quantize import quantize
 from converters.tflite_metadata import Provenance
 from converters.tflite_writer import write_tflite
+
+# Engines that must give the same bits, by the arithmetic of the model.
+EXACT_ENGINES: dict[Arithmetic, tuple[str, ...]] = {
+    "litert": ("litert", "native", "numpy"),
+    "tflm": ("tflm", "native", "numpy"),
+}
 
 PROVENANCE = Provenance(writer="test", source_sha256="0" * 64, ranges={"x": (-1.0, 1.0)})
 
@@ -84,11 +91,15 @@ def calibration_for(
 
 
 def quantized(
-    rng: np.random.Generator, network: Network, form: Form = "stream", steps: int = 20
+    rng: np.random.Generator,
+    network: Network,
+    form: Form = "stream",
+    steps: int = 20,
+    arithmetic: Arithmetic = "litert",
 ) -> QuantizedNetwork:
     x = calibration_for(rng, network, steps=steps)
     ranges = calibrate(network, x, np.full(len(x), steps))
-    return quantize(network, ranges, form=form)
+    return quantize(network, ranges, form=form, arithmetic=arithmetic)
 
 
 def tflite_bytes(network: QuantizedNetwork) -> bytes:

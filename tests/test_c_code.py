@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 import subprocess
 from pathlib import Path
@@ -10,11 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from converters.activation_tables import (
+    MOST_CELL_INTEGER_BITS,
+    sigmoid_q15_table,
+    tanh_q15_table,
+)
 from converters.c_literals import check_name, float_literal, identifiers, name_from
 from converters.c_source import c_header, c_source
 from converters.calibrate import calibrate
 from converters.errors import InputError
-from converters.fixed_point import sigmoid_q15_table, tanh_q15_table
+from converters.network import Arithmetic
 from converters.quantize import quantize
 from edge_lstm.conversion_report import ConversionReport
 from edge_lstm.engines.native import NativeEngine
@@ -22,6 +28,7 @@ from firmware_templates import runtime_headers
 from tests.conftest import require_tool
 from tests.networks import quantized, random_network
 
+ARITHMETICS: tuple[Arithmetic, ...] = ("litert", "tflm")
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-O2"]
 FORBIDDEN = ("malloc", "free", "printf", "__aeabi_f", "__aeabi_d", "exp", "tanh", "pow", "round")
@@ -120,11 +127,16 @@ def test_a_runtime_of_another_version_does_not_compile(
 def test_c_and_oracle_have_the_same_activations_for_all_65536_inputs(tmp_path: Path) -> None:
     source = tmp_path / "curves.c"
     source.write_text(
-        '#include "edge_lstm_activations_q15.h"\n'
-        "void curves(int bits, int16_t *out) {\n"
+        '#include "edge_lstm_activations_litert.h"\n'
+        '#include "edge_lstm_activations_tflm.h"\n'
+        "static int32_t litert(int32_t x, int bits) {\n"
+        "  return bits < 0 ? edge_lstm_sigmoid_litert_q15(x)\n"
+        "                  : edge_lstm_tanh_litert_q15(x, bits); }\n"
+        "static int32_t tflm(int32_t x, int bits) {\n"
+        "  return bits < 0 ? edge_lstm_sigmoid_tflm_q15(x) : edge_lstm_tanh_tflm_q15(x, bits); }\n"
+        "void curves(int arithmetic, int bits, int16_t *out) {\n"
         "  for (int32_t x = -32768; x < 32768; ++x)\n"
-        "    out[x + 32768] = (int16_t)(bits < 0 ? edge_lstm_sigmoid_q15(x)\n"
-        "                                        : edge_lstm_tanh_q15(x, bits)); }\n"
+        "    out[x + 32768] = (int16_t)(arithmetic ? tflm(x, bits) : litert(x, bits)); }\n"
     )
     runtime = runtime_headers()[0].parent
     built = tmp_path / "curves.so"
@@ -132,29 +144,34 @@ def test_c_and_oracle_have_the_same_activations_for_all_65536_inputs(tmp_path: P
          "-fno-sanitize-recover", "-I", str(runtime), str(source), "-o", str(built))  # fmt: skip
     curves = ctypes.CDLL(str(built)).curves
     values = np.empty(65536, np.int16)
-    curves(-1, ctypes.c_void_p(values.ctypes.data))
-    np.testing.assert_array_equal(values, sigmoid_q15_table())
-    for integer_bits in range(7):
-        curves(integer_bits, ctypes.c_void_p(values.ctypes.data))
-        np.testing.assert_array_equal(values, tanh_q15_table(integer_bits))
+    into = ctypes.c_void_p(values.ctypes.data)
+    for index, arithmetic in enumerate(ARITHMETICS):
+        curves(index, -1, into)
+        np.testing.assert_array_equal(values, sigmoid_q15_table(arithmetic))
+        for integer_bits in range(MOST_CELL_INTEGER_BITS[arithmetic] + 1):
+            curves(index, integer_bits, into)
+            np.testing.assert_array_equal(values, tanh_q15_table(arithmetic, integer_bits))
 
 
-def test_activations_are_close_to_the_real_functions() -> None:
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_activations_are_close_to_the_real_functions(arithmetic: Arithmetic) -> None:
     inputs = np.arange(-32768, 32768)
     sigmoid = 32768 / (1 + np.exp(-inputs / 4096))
-    assert np.abs(sigmoid_q15_table() - sigmoid).max() < 12
-    for integer_bits in range(7):
+    assert np.abs(sigmoid_q15_table(arithmetic) - sigmoid).max() < 12
+    for integer_bits in range(MOST_CELL_INTEGER_BITS[arithmetic] + 1):
         exact = 32768 * np.tanh(inputs * 2.0 ** (integer_bits - 15))
-        assert np.abs(tanh_q15_table(integer_bits) - exact).max() < 24
+        assert np.abs(tanh_q15_table(arithmetic, integer_bits) - exact).max() < 24
 
 
 def test_sanitizers_find_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "gcc -fsanitize=undefined -fno-sanitize-recover=all")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     rng = np.random.default_rng(3)
-    for function in ("softmax", "sigmoid", "relu"):
+    for function, arithmetic in itertools.product(("softmax", "sigmoid", "relu"), ARITHMETICS):
         network = quantized(
-            rng, random_network(rng, [13, 6], 5, [(9, function)], weight_scale=3.0, scaled=True)
+            rng,
+            random_network(rng, [13, 6], 5, [(9, function)], weight_scale=3.0, scaled=True),
+            arithmetic=arithmetic,
         )
         engine = NativeEngine(network)
         for step in rng.integers(-128, 128, (300, 5)).astype(np.int8):

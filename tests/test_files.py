@@ -17,6 +17,7 @@ from edge_lstm.conversion import convert
 from edge_lstm.conversion_report import ConversionReport
 from edge_lstm.engines import load
 from edge_lstm.golden import read_golden
+from edge_lstm.harness.verdict import Budgets, verify
 from tests.conftest import require_tool
 from tests.networks import PROVENANCE, quantized, random_network, tflite_bytes
 
@@ -74,24 +75,18 @@ def test_the_lstm_op_is_written_as_litert_wants_it(seed_stream: ConversionReport
     assert graph.Tensors(graph.Outputs(0)).Type() == tflite.TensorType.INT8
 
 
-def test_tflite_micro_runs_it(seed_stream: ConversionReport) -> None:
-    """Another arithmetic (see DESIGN.md), so close to the oracle but not the same bits."""
-    from tflite_micro.python.tflite_micro import runtime
-
-    golden = read_golden(seed_stream.files["golden"])
-    network = read_tflite(seed_stream.files["tflite"].read_bytes(), "seed").network
-    content = seed_stream.files["tflite"].read_bytes()
-    interpreter = runtime.Interpreter.from_bytes(content)
-    distances = []
-    for x, expected in zip(golden.sequences.x[:10], golden.expected[:10], strict=True):
-        interpreter.reset()
-        for step in network.input.quantize(x):
-            interpreter.set_input(step.reshape(1, 1, -1), 0)
-            interpreter.invoke()
-        found = np.asarray(interpreter.get_output(0)).ravel()
-        distances.append(int(np.abs(found.astype(int) - expected).max()))
-    print(f"\ntflite-micro: {max(distances)} LSB at most from the oracle after 60 steps")
-    assert max(distances) <= 4
+def test_tflite_micro_runs_a_file_of_the_other_arithmetic(seed_stream: ConversionReport) -> None:
+    """Not the same bits, so the distance is reported and no budget is set by itself."""
+    verdict = verify(seed_stream.files["tflite"], seed_stream.files["golden"], engine="tflm")
+    assert verdict.agreement is not None
+    print(f"\ntflite-micro on a litert model: {verdict.agreement}")
+    assert verdict.agreement.max_lsb <= 4
+    assert verdict.checks == ()
+    strict = Budgets(max_lsb=0)
+    again = verify(
+        seed_stream.files["tflite"], seed_stream.files["golden"], engine="tflm", budgets=strict
+    )
+    assert again.passed is (verdict.agreement.mismatches == 0)
 
 
 def test_a_second_conversion_gives_the_same_bytes(

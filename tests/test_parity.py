@@ -1,4 +1,5 @@
-"""The same bits in LiteRT's reference kernels, in the NumPy oracle and in the C."""
+"""The same bits in the named runtime (LiteRT's reference kernels, or tflite-micro), in the NumPy
+oracle and in the C."""
 
 from __future__ import annotations
 
@@ -10,17 +11,20 @@ import pytest
 
 from converters.errors import UnsupportedError
 from converters.integer_execution import IntegerExecution
-from converters.network import Function, QuantizedNetwork
+from converters.network import Arithmetic, Function, QuantizedNetwork
 from edge_lstm.engines.litert import LitertEngine
 from edge_lstm.engines.native import NativeEngine
+from edge_lstm.engines.tflm import TflmEngine
 from tests.networks import quantized, random_inputs, random_network, tflite_bytes
 
-MODELS = 36
 STEPS = 220
+# Models whose values are compared; LiteRT's promise is a million.
+MODELS: dict[Arithmetic, int] = {"litert": 36, "tflm": 24}
+VALUES: dict[Arithmetic, int] = {"litert": 1_000_000, "tflm": 600_000}
 _FUNCTIONS: tuple[Function | None, ...] = (None, "relu", "sigmoid", "tanh", "softmax")
 
 
-def _model(seed: int) -> QuantizedNetwork:
+def _model(seed: int, arithmetic: Arithmetic = "litert") -> QuantizedNetwork:
     """Units 1…130, inputs 1…40, one to three layers, weights from faint to saturating."""
     rng = np.random.default_rng(seed)
     while True:
@@ -38,8 +42,8 @@ def _model(seed: int) -> QuantizedNetwork:
             scaled=bool(rng.integers(2)),
         )
         try:
-            return quantized(rng, network)
-        except UnsupportedError:  # a cell beyond 64: refused, as test_conversion shows
+            return quantized(rng, network, arithmetic=arithmetic)
+        except UnsupportedError:  # a cell beyond the limit: refused, as test_faithfulness shows
             continue
 
 
@@ -49,8 +53,9 @@ class Trace:
     states: np.ndarray
 
 
-def _litert(network: QuantizedNetwork, inputs: np.ndarray) -> Trace:
-    engine = LitertEngine(network, tflite_bytes(network))
+def _runtime(network: QuantizedNetwork, inputs: np.ndarray) -> Trace:
+    kind = {"litert": LitertEngine, "tflm": TflmEngine}[network.arithmetic]
+    engine = kind(network, tflite_bytes(network))
     engine.reset()
     outputs, states = [], []
     for step in inputs:
@@ -85,21 +90,34 @@ def _native(network: QuantizedNetwork, inputs: np.ndarray) -> Trace:
     return Trace(outputs, np.concatenate([s.astype(np.int16) for s in states], axis=1))
 
 
-def test_litert_oracle_and_c_agree_on_a_million_values() -> None:
+@pytest.mark.parametrize("form", ["", " -DEDGE_LSTM_PORTABLE"])
+def test_every_form_of_the_kernels_agrees(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form for this machine, and the reference form in plain C."""
+    monkeypatch.setenv("CC", f"gcc{form}")
+    for seed in range(60, 66):
+        network = _model(seed, "tflm" if seed % 2 else "litert")
+        inputs = random_inputs(np.random.default_rng(seed), network, 60)
+        expected, found = _oracle(network, inputs), _native(network, inputs)
+        np.testing.assert_array_equal(found.outputs, expected.outputs)
+        np.testing.assert_array_equal(found.states, expected.states)
+
+
+@pytest.mark.parametrize("arithmetic", ["litert", "tflm"])
+def test_runtime_oracle_and_c_agree(arithmetic: Arithmetic) -> None:
     values = 0
-    for seed in range(MODELS):
-        network = _model(seed)
+    for seed in range(MODELS[arithmetic]):
+        network = _model(seed, arithmetic)
         inputs = random_inputs(np.random.default_rng(1000 + seed), network, STEPS)
-        traces = [run(network, inputs) for run in (_litert, _oracle, _native)]
+        traces = [run(network, inputs) for run in (_runtime, _oracle, _native)]
         for other in traces[1:]:
             np.testing.assert_array_equal(other.outputs, traces[0].outputs, f"seed {seed}")
             np.testing.assert_array_equal(other.states, traces[0].states, f"seed {seed}")
         values += traces[0].outputs.size + traces[0].states.size
-    assert values >= 1_000_000
-    print(f"\n{values:,} outputs and states equal in LiteRT, NumPy and C, {MODELS} models")
+    assert values >= VALUES[arithmetic]
+    print(f"\n{values:,} outputs and states equal in {arithmetic}, NumPy and C")
 
 
-def _sweep(gate: int) -> QuantizedNetwork:
+def _sweep(gate: int, arithmetic: Arithmetic) -> QuantizedNetwork:
     """An LSTM whose ``gate`` (0 input, 2 candidate) takes every Q3.12 value, 256 a step.
 
     Four inputs of weight 64 give 256 x, the bias of unit u adds u; the other factor of the
@@ -108,7 +126,7 @@ def _sweep(gate: int) -> QuantizedNetwork:
     from dataclasses import replace
 
     rng = np.random.default_rng(0)
-    base = quantized(rng, random_network(rng, [256], 4))
+    base = quantized(rng, random_network(rng, [256], 4), arithmetic=arithmetic)
     op = base.lstms[0]
     kernel = np.zeros((4, 256, 4), np.int8)
     kernel[gate] = 64
@@ -127,26 +145,31 @@ def _sweep(gate: int) -> QuantizedNetwork:
     return replace(base, ops=(swept, *base.ops[1:]), tensors=base.tensors | {"x": source})
 
 
+@pytest.mark.parametrize("arithmetic", ["litert", "tflm"])
 @pytest.mark.parametrize("gate", [0, 2])
-def test_sigmoid_and_tanh_are_litert_s_for_all_65536_inputs(gate: int) -> None:
-    network = _sweep(gate)
-    litert = LitertEngine(network, tflite_bytes(network))
+def test_sigmoid_and_tanh_are_the_runtime_s_for_all_65536_inputs(
+    gate: int, arithmetic: Arithmetic
+) -> None:
+    network = _sweep(gate, arithmetic)
+    kind = {"litert": LitertEngine, "tflm": TflmEngine}[arithmetic]
+    runtime = kind(network, tflite_bytes(network))
     oracle = IntegerExecution(network)
     cells = set()
     for value in range(-128, 128):
         step = np.full(4, value, np.int8)
-        litert.reset()
+        runtime.reset()
         oracle.reset()
-        litert.invoke(step)
+        runtime.invoke(step)
         oracle.run(step[None, None])
-        found = litert.state["lstm_0"].cell
+        found = runtime.state["lstm_0"].cell
         np.testing.assert_array_equal(oracle.state["lstm_0"].cell[0], found)
         cells.update(found.tolist())
     assert len(cells) > 9_000  # the sweep reached the whole curve
 
 
+@pytest.mark.parametrize("arithmetic", ["litert", "tflm"])
 @pytest.mark.parametrize("function", ["sigmoid", "tanh", "softmax"])
-def test_output_functions_are_litert_s(function: Function) -> None:
+def test_output_functions_are_the_runtime_s(function: Function, arithmetic: Arithmetic) -> None:
     mismatches = 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -159,9 +182,10 @@ def test_output_functions_are_litert_s(function: Function) -> None:
                 [(int(rng.integers(1, 60)), function)],
                 weight_scale=float(10 ** rng.uniform(-1, 1)),
             ),
+            arithmetic=arithmetic,
         )
         inputs = random_inputs(rng, network, 150)
-        traces = [run(network, inputs) for run in (_litert, _oracle, _native)]
+        traces = [run(network, inputs) for run in (_runtime, _oracle, _native)]
         mismatches += sum(int((t.outputs != traces[0].outputs).sum()) for t in traces[1:])
     assert mismatches == 0
 

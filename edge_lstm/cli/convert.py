@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="One time step a call, or a whole window a call; auto streams wherever it can.",
 )
+@click.option(
+    "--arithmetic",
+    type=click.Choice(["litert", "tflm"]),
+    default="litert",
+    show_default=True,
+    help="Whose bits: LiteRT's reference kernels, or tflite-micro (and CMSIS-NN).",
+)
 @json_option
 def command(
     model: Path,
@@ -40,12 +47,13 @@ def command(
     output: Path,
     name: str | None,
     form: Literal["auto", "stream", "window"],
+    arithmetic: Literal["litert", "tflm"],
     json_path: str | None,
 ) -> None:
     """Convert a Keras MODEL to an int8 .tflite, C, a TFLM array and a golden."""
     from edge_lstm.conversion import convert
 
-    report = convert(model, calibration, output=output, name=name, form=form)
+    report = convert(model, calibration, output=output, name=name, form=form, arithmetic=arithmetic)
     print_warnings(report.warnings)
     print_rows(_rows(report), quiet=json_path == "-")
     write_json(json_path, report.to_json())
@@ -54,7 +62,7 @@ def command(
 def _rows(report: ConversionReport) -> list[tuple[str, str]]:
     form = "stream" if report.form == "stream" else f"window of {report.window} steps"
     rows = [
-        ("model", f"{report.name}, int8, {form}"),
+        ("model", f"{report.name}, int8 in the arithmetic {report.arithmetic}, {form}"),
         ("written to", str(report.folder)),
         ("size", f"{report.tflite_bytes:,} bytes of .tflite"),
         ("in C", f"{report.constant_bytes:,} bytes of constants, {report.state_bytes:,} of state"),

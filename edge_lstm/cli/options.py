@@ -32,7 +32,7 @@ def engine_options(command: Command) -> Command:
     """``--engine``, ``--model`` for the float one, ``--port`` and ``--baud`` for a device."""
     engine = click.option(
         "--engine",
-        type=click.Choice(["litert", "native", "numpy", "device", "keras"]),
+        type=click.Choice(["litert", "native", "numpy", "tflm", "device", "keras"]),
         default="native",
         show_default=True,
         help="What runs the model; keras needs --model, device needs --port.",

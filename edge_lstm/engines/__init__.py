@@ -13,14 +13,14 @@ from edge_lstm.files import read_bytes
 __all__ = ["ENGINES", "load"]
 
 # Those that need nothing but the file; device needs a port as well.
-ENGINES = ("litert", "native", "numpy")
+ENGINES = ("litert", "native", "numpy", "tflm")
 
 
 def load(
     path: str | Path, engine: str = "native", *, port: str | None = None, baud: int = DEFAULT_BAUD
 ) -> Engine:
-    """Load a ``.tflite`` that ``convert`` wrote into an engine: litert, native, numpy, or device,
-    a firmware of this model at ``port``, such as /dev/ttyACM0 or socket://127.0.0.1:5000.
+    """Load a ``.tflite`` that ``convert`` wrote into an engine: litert, native, numpy, tflm, or
+    device, a firmware of this model at ``port``, such as /dev/ttyACM0 or socket://127.0.0.1:5000.
 
     Raises InputError for a file that cannot be used, MissingToolError where the engine needs
     a package, a compiler or a device that this machine lacks.
@@ -38,6 +38,10 @@ def load(
             from edge_lstm.engines.native import NativeEngine
 
             return NativeEngine(network)
+        case "tflm":
+            from edge_lstm.engines.tflm import TflmEngine
+
+            return TflmEngine(network, content)
         case "numpy":
             from edge_lstm.engines.numpy_oracle import NumpyEngine
 

@@ -26,6 +26,7 @@ class LitertEngine(Engine):
     ones may differ by one step in the layers after the LSTM."""
 
     name = "litert"
+    arithmetic = "litert"
 
     def __init__(self, network: QuantizedNetwork, content: bytes) -> None:
         super().__init__(network)

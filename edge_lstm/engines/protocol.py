@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.errors import InputError
-from converters.network import QuantizedNetwork
+from converters.network import Arithmetic, QuantizedNetwork
 
 __all__ = ["DeviceFigures", "Engine", "LayerState"]
 
@@ -47,9 +47,16 @@ class Engine(ABC):
     """
 
     name: str
+    # The one arithmetic that the runtime has; None where it follows the model.
+    arithmetic: Arithmetic | None = None
 
     def __init__(self, network: QuantizedNetwork) -> None:
         self.network = network
+
+    @property
+    def exact(self) -> bool:
+        """True where the engine has the model's arithmetic, so that every bit must agree."""
+        return self.arithmetic in (None, self.network.arithmetic)
 
     @abstractmethod
     def reset(self) -> None:

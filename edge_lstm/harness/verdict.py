@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ __all__ = ["Budgets", "Check", "Verdict", "verify"]
 
 @dataclass(frozen=True)
 class Budgets:
-    """Limits for ``verify``; None leaves one out. ``max_lsb`` counts steps of int8."""
+    """Limits for ``verify``; None leaves one out. ``max_lsb`` counts steps of int8; left out, it
+    is 0 for an engine that has the model's arithmetic."""
 
-    max_lsb: int | None = 0
+    max_lsb: int | None = None
     max_p99_us: float | None = None
     min_accuracy: float | None = None
     max_rmse: float | None = None
@@ -78,9 +80,9 @@ def verify(
 ) -> Verdict:
     """Run a golden through an engine and hold the answers against it and the budgets.
 
-    The engines litert, native, numpy and device (at ``port``) have the model's arithmetic, so
-    any differing bit fails unless ``budgets`` says otherwise; for keras (``keras_model`` names
-    the file) the distance is reported only.
+    Where the engine has the model's arithmetic any differing bit fails, unless ``budgets``
+    allows a distance. Elsewhere, and for keras (``keras_model`` names the file), the distance
+    is reported only, unless ``budgets`` limits it. The engine device is at ``port``.
     """
     budgets = budgets or Budgets()
     content = read_golden(Path(golden))
@@ -95,6 +97,8 @@ def verify(
         run = run_sequences(loaded, content.sequences, source=source)
     if run.raw is None:
         raise AssertionError("integer engines answer integers")
+    if budgets.max_lsb is None and loaded.exact:
+        budgets = dataclasses.replace(budgets, max_lsb=0)
     alarms = range_alarms(network, content.sequences, run.raw)
     agreed = agreement(run, content.expected)
     diagnosis = diagnose(network, content.sequences, run.raw) if agreed.mismatches else None

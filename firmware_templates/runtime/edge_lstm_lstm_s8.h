@@ -1,22 +1,22 @@
 /* One step of an LSTM: int8 input and hidden state, int8 weights, int16 cell.
 
    The weights of the four gates of a unit lie together, in order i, f, c, o, so that one
-   pass over the input serves all four. Zero points are folded into the biases. */
+   pass over the activations serves all four. Zero points are folded into the biases. What
+   the runtimes do differently with the sums is in edge_lstm_lstm_litert_s8.h and
+   edge_lstm_lstm_tflm_s8.h. */
 #ifndef EDGE_LSTM_LSTM_S8_H
 #define EDGE_LSTM_LSTM_S8_H
 
-#include <string.h>
-
-#include "edge_lstm_activations_q15.h"
+#include "edge_lstm_dot_s8.h"
 #include "edge_lstm_fixed_point.h"
 
-enum { EDGE_LSTM_GATES = 4 };
+enum { EDGE_LSTM_GATES = EDGE_LSTM_ROWS };
 
 typedef struct {
     int32_t inputs;
     int32_t units;
-    const int8_t *kernel;           /* [units][4][inputs] */
-    const int8_t *recurrent_kernel; /* [units][4][units] */
+    const int8_t *kernel;           /* [units][blocks of inputs][4 gates][4] */
+    const int8_t *recurrent_kernel; /* [units][blocks of units][4 gates][4] */
     const int32_t *input_bias;      /* [units][4] */
     const int32_t *recurrent_bias;  /* [units][4] */
     edge_lstm_multiplier input_multiplier[EDGE_LSTM_GATES];     /* accumulator to Q3.12 */
@@ -27,83 +27,48 @@ typedef struct {
     int32_t cell_integer_bits; /* of the 16 bits of the cell state */
 } edge_lstm_lstm_s8;
 
-/* accumulator[g] = bias[g] + rows[g] . vector, for the four gates of a unit. */
-static inline void edge_lstm_four_dot_products_s8(const int8_t *rows, const int8_t *vector,
-                                                  int32_t length, const int32_t *bias,
-                                                  int32_t accumulator[EDGE_LSTM_GATES])
-{
-    const int8_t *row_i = rows;
-    const int8_t *row_f = rows + length;
-    const int8_t *row_c = rows + 2 * length;
-    const int8_t *row_o = rows + 3 * length;
-    int32_t sum_i = bias[0];
-    int32_t sum_f = bias[1];
-    int32_t sum_c = bias[2];
-    int32_t sum_o = bias[3];
-    for (int32_t k = 0; k < length; ++k) {
-        const int32_t value = vector[k];
-        sum_i += row_i[k] * value;
-        sum_f += row_f[k] * value;
-        sum_c += row_c[k] * value;
-        sum_o += row_o[k] * value;
-    }
-    accumulator[0] = sum_i;
-    accumulator[1] = sum_f;
-    accumulator[2] = sum_c;
-    accumulator[3] = sum_o;
-}
-
-/* The gates of one unit before their activations, Q3.12. */
-static inline void edge_lstm_gates_q12(const edge_lstm_lstm_s8 *lstm, int32_t unit,
-                                       const int8_t *input, const int8_t *hidden,
-                                       int32_t gate[EDGE_LSTM_GATES])
-{
+/* The four sums of a unit, over the input and over the hidden state. */
+typedef struct {
     int32_t from_input[EDGE_LSTM_GATES];
     int32_t from_hidden[EDGE_LSTM_GATES];
-    const int32_t row = unit * EDGE_LSTM_GATES;
-    edge_lstm_four_dot_products_s8(lstm->kernel + row * lstm->inputs, input, lstm->inputs,
-                                   lstm->input_bias + row, from_input);
-    edge_lstm_four_dot_products_s8(lstm->recurrent_kernel + row * lstm->units, hidden,
-                                   lstm->units, lstm->recurrent_bias + row, from_hidden);
-    for (int32_t g = 0; g < EDGE_LSTM_GATES; ++g) {
-        const int32_t share = edge_lstm_saturate_s16(
-            edge_lstm_multiply(from_input[g], lstm->input_multiplier[g]));
-        gate[g] = edge_lstm_saturate_s16(
-            edge_lstm_multiply(from_hidden[g], lstm->recurrent_multiplier[g]) + share);
+} edge_lstm_sums;
+
+/* Moves one unit's cell on and returns its new hidden value: one function a runtime. */
+typedef int8_t edge_lstm_unit(const edge_lstm_lstm_s8 *lstm, const edge_lstm_sums *sums,
+                              int16_t *cell);
+
+/* One step. `pairs` is room for the input and the hidden state, widened and each filled up to
+   a multiple of four; the old hidden state is read from there while the new one is written.
+   Inlined, `unit` is a constant and no call is left. */
+EDGE_LSTM_SPECIALISED void edge_lstm_lstm_s8_step(const edge_lstm_lstm_s8 *lstm,
+                                                  const int8_t *input, int8_t *hidden,
+                                                  int16_t *cell, edge_lstm_pair *pairs,
+                                                  edge_lstm_unit *unit)
+{
+    const int32_t input_blocks = edge_lstm_blocks(lstm->inputs);
+    const int32_t hidden_blocks = edge_lstm_blocks(lstm->units);
+    edge_lstm_pair *hidden_pairs = pairs + 2 * input_blocks;
+    const int8_t *kernel = lstm->kernel;
+    const int8_t *recurrent_kernel = lstm->recurrent_kernel;
+    edge_lstm_widen_s8(input, lstm->inputs, pairs);
+    edge_lstm_widen_s8(hidden, lstm->units, hidden_pairs);
+    for (int32_t u = 0; u < lstm->units; ++u) {
+        edge_lstm_sums sums;
+        edge_lstm_dot_s8(kernel, pairs, input_blocks, lstm->input_bias + u * EDGE_LSTM_GATES,
+                         sums.from_input);
+        edge_lstm_dot_s8(recurrent_kernel, hidden_pairs, hidden_blocks,
+                         lstm->recurrent_bias + u * EDGE_LSTM_GATES, sums.from_hidden);
+        hidden[u] = unit(lstm, &sums, &cell[u]);
+        kernel += input_blocks * EDGE_LSTM_BLOCK;
+        recurrent_kernel += hidden_blocks * EDGE_LSTM_BLOCK;
     }
 }
 
-/* Moves one unit's cell on and returns its new hidden value. */
-static inline int8_t edge_lstm_unit_s8(const edge_lstm_lstm_s8 *lstm,
-                                       const int32_t gate[EDGE_LSTM_GATES], int16_t *cell)
+/* o * tanh(c) in Q0.30 to the hidden state's format. */
+EDGE_LSTM_SPECIALISED int8_t edge_lstm_hidden_s8(const edge_lstm_lstm_s8 *lstm, int32_t product)
 {
-    const int32_t input_gate = edge_lstm_sigmoid_q15(gate[0]);
-    const int32_t forget_gate = edge_lstm_sigmoid_q15(gate[1]);
-    const int32_t candidate = edge_lstm_tanh_q15(gate[2], 3);
-    const int32_t output_gate = edge_lstm_sigmoid_q15(gate[3]);
-
-    const int32_t kept =
-        edge_lstm_saturate_s16(edge_lstm_rounding_divide(forget_gate * *cell, 15));
-    const int32_t added = edge_lstm_saturate_s16(
-        edge_lstm_rounding_divide(input_gate * candidate, lstm->cell_shift));
-    const int32_t next_cell = edge_lstm_saturate_s16(kept + added);
-
-    const int32_t product = output_gate * edge_lstm_tanh_q15(next_cell, lstm->cell_integer_bits);
     const int32_t hidden = edge_lstm_multiply(product, lstm->hidden_multiplier);
-    *cell = (int16_t)next_cell;
     return (int8_t)edge_lstm_saturate_s8(hidden + lstm->hidden_zero_point);
-}
-
-/* One step. `next_hidden` holds [units] values while the old hidden state is still read. */
-static inline void edge_lstm_lstm_s8_step(const edge_lstm_lstm_s8 *lstm, const int8_t *input,
-                                          int8_t *hidden, int16_t *cell, int8_t *next_hidden)
-{
-    for (int32_t unit = 0; unit < lstm->units; ++unit) {
-        int32_t gate[EDGE_LSTM_GATES];
-        edge_lstm_gates_q12(lstm, unit, input, hidden, gate);
-        next_hidden[unit] = edge_lstm_unit_s8(lstm, gate, &cell[unit]);
-    }
-    memcpy(hidden, next_hidden, (size_t)lstm->units);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* Sigmoid and tanh of 16-bit fixed-point values, bit for bit as LiteRT's integer LSTM has
    them: e^-x by a polynomial and a chain of factors, 1 / (1 + e^-x) by Newton-Raphson. */
-#ifndef EDGE_LSTM_ACTIVATIONS_Q15_H
-#define EDGE_LSTM_ACTIVATIONS_Q15_H
+#ifndef EDGE_LSTM_ACTIVATIONS_LITERT_H
+#define EDGE_LSTM_ACTIVATIONS_LITERT_H
 
 #include "edge_lstm_fixed_point.h"
 
@@ -58,7 +58,7 @@ static inline int32_t edge_lstm_one_over_one_plus_q14(int32_t a)
 }
 
 /* Sigmoid of Q3.12 in Q0.15. */
-static inline int32_t edge_lstm_sigmoid_q15(int32_t x)
+static inline int32_t edge_lstm_sigmoid_litert_q15(int32_t x)
 {
     const int32_t magnitude = x < 0 ? -x : x;
     const int32_t half =
@@ -71,7 +71,7 @@ static inline int32_t edge_lstm_sigmoid_q15(int32_t x)
 }
 
 /* Tanh in Q0.15 of 16 bits of which `integer_bits` (0 to 6) are integer. */
-static inline int32_t edge_lstm_tanh_q15(int32_t x, int32_t integer_bits)
+static inline int32_t edge_lstm_tanh_litert_q15(int32_t x, int32_t integer_bits)
 {
     const int32_t magnitude = x < 0 ? -x : x;
     /* e^(-2|x|): the doubling is one integer bit more. */
