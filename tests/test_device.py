@@ -74,9 +74,11 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In tflite-micro's arithmetic, the others are in LiteRT's."""
     rng = np.random.default_rng(2)
     network = random_network(rng, [24], 3, [(5, "softmax")], returns_sequence=True)
-    return _write_model(tmp_path_factory.mktemp("classifier"), quantized(rng, network))
+    integer = quantized(rng, network, arithmetic="tflm")
+    return _write_model(tmp_path_factory.mktemp("classifier"), integer)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,7 @@ def _require_tools(board: str) -> None:
     found = find_board(board)
     require_tool("make")
     require_tool(found.compiler.program)
+    assert found.emulator is not None
     if found.emulator.program:
         require_tool(found.emulator.program)
     if found.emulator.kind == "made":
@@ -522,6 +525,17 @@ def test_a_missing_tool_is_named(
     assert "'qemu-system-arm' is not installed: apt-get install qemu-system-arm" in text
 
 
+def test_an_emulator_that_cannot_be_made(
+    workload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_tool("make")
+    project = new_project(find_board("atmega2560"), workload, tmp_path)
+    project.firmware.write_bytes(b"")
+    monkeypatch.setenv("HOST_CC", "false")
+    text = refused("emulate", tmp_path, code=3)
+    assert "cannot be built: apt-get install libsimavr-dev libelf-dev gcc" in text
+
+
 def test_folders_that_are_no_projects(workload: Path, classifier: Path, tmp_path: Path) -> None:
     assert "is no firmware project" in refused("firmware", "build", tmp_path)
     folder = tmp_path / "p"
@@ -561,6 +575,10 @@ def test_a_board_file_of_ones_own(workload: Path, tmp_path: Path) -> None:
     project = new_project(read_board(mine), workload, tmp_path / "p")
     assert (project.folder / "note.txt").read_text("utf-8") == "hello"
     assert open_project(project.folder).board.id == "mine"
+    mine.write_text(source[: source.index("[emulator]")], "utf-8")
+    alone = new_project(read_board(mine), workload, tmp_path / "alone")
+    alone.firmware.write_bytes(b"")
+    assert "'mine' has no emulator: write" in refused("emulate", alone.folder)
     for bad, problem in (
         ("colour = 3\n" + source, "the key 'colour' is unknown"),
         (source.replace("core", "kernel", 1), "the key 'kernel' is unknown"),

@@ -52,8 +52,8 @@ class Board:
     core: str
     parts: tuple[str, ...]
     compiler: Tool
-    emulator: Emulator
     path: Path
+    emulator: Emulator | None = None
     flash: int | None = None
     ram: int | None = None
     code_flash: int = 0
@@ -103,9 +103,7 @@ def read_board(path: Path) -> Board:
 def _board(path: Path, content: dict[str, Any]) -> Board:
     parts = tuple(str(part) for part in content.pop("parts"))
     compiler = Tool(**_known(Tool, content.pop("compiler")))
-    emulator = Emulator(**_known(Emulator, content.pop("emulator")))
-    if emulator.kind not in ("qemu", "process", "made"):
-        raise ValueError(f"emulator.kind '{emulator.kind}' is none of qemu, process, made")
+    emulator = _emulator(content.pop("emulator")) if "emulator" in content else None
     for key in ("flash", "ram", "code_flash", "code_ram"):
         value = content.get(key, 1)
         if type(value) is not int or value < 1:
@@ -118,6 +116,13 @@ def _board(path: Path, content: dict[str, Any]) -> Board:
         path=path,
         **_known(Board, content),
     )
+
+
+def _emulator(table: dict[str, Any]) -> Emulator:
+    emulator = Emulator(**_known(Emulator, table))
+    if emulator.kind not in ("qemu", "process", "made"):
+        raise ValueError(f"emulator.kind '{emulator.kind}' is none of qemu, process, made")
+    return emulator
 
 
 def _known(kind: type[Any], table: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from converters.errors import InputError, MissingToolError
+from edge_lstm.device.boards import Emulator
 from edge_lstm.device.project import Project, build_emulator
 from edge_lstm.device.tools import require_program
 
@@ -36,8 +37,14 @@ def emulate(project: Project) -> Iterator[Emulation]:
         raise InputError(
             f"'{project.folder}' is not built: run 'edge-lstm firmware build {project.folder}'"
         )
+    emulator = project.board.emulator
+    if emulator is None:
+        raise InputError(
+            f"the board '{project.board.id}' has no emulator: write '{project.firmware}' to the "
+            "board, and 'edge-lstm verify --engine device --port PORT' does the rest"
+        )
     with tempfile.TemporaryFile() as log:
-        process, number = _start(project, log.fileno())
+        process, number = _start(project, emulator, log.fileno())
         try:
             yield Emulation(f"socket://127.0.0.1:{number}", process)
         finally:
@@ -48,11 +55,11 @@ def emulate(project: Project) -> Iterator[Emulation]:
             process.wait()
 
 
-def _start(project: Project, log: int) -> tuple[subprocess.Popen[bytes], int]:
+def _start(project: Project, emulator: Emulator, log: int) -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(_TRIES):
         number = _free_port()
         process = subprocess.Popen(
-            _command(project, number),
+            _command(project, emulator, number),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -69,12 +76,12 @@ def _start(project: Project, log: int) -> tuple[subprocess.Popen[bytes], int]:
     )
 
 
-def _command(project: Project, number: int) -> list[str]:
-    emulator, firmware = project.board.emulator, str(project.firmware.resolve())
+def _command(project: Project, emulator: Emulator, number: int) -> list[str]:
+    firmware = str(project.firmware.resolve())
     if emulator.kind == "process":
         return [firmware]
     if emulator.kind == "made":
-        return [str(build_emulator(project).resolve()), firmware]
+        return [str(build_emulator(project, emulator.package).resolve()), firmware]
     line = f"socket,id=line,host=127.0.0.1,port={number},server=on,wait=off,nodelay=on"
     program = require_program(emulator.program, emulator.package)
     headless = ["-display", "none", "-monitor", "none", "-chardev", line, "-serial", "chardev:line"]

@@ -82,15 +82,15 @@ def build_project(project: Project) -> None:
         raise _build_error(project, done.stderr)
 
 
-def build_emulator(project: Project) -> Path:
-    """The emulator that the project's own Makefile makes."""
+def build_emulator(project: Project, package: str) -> Path:
+    """The emulator that the project's own Makefile makes; ``package``: what that needs."""
     require_program("make", "make")
     built = project.folder / "emulator.elf"
     done = _make(project, built.name)
     if done.returncode:
         raise MissingToolError(
             f"the emulator of '{project.board.id}' cannot be built: apt-get install "
-            f"{project.board.emulator.package} gcc; 'make -C {project.folder} {built.name}' says "
+            f"{package} gcc; 'make -C {project.folder} {built.name}' says "
             "what is wrong"
         )
     return built
