@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["__version__", "host_directory", "runtime_headers"]
+__all__ = ["__version__", "host_directory", "runtime_headers", "template_directory"]
 
 _ROOT = Path(__file__).resolve().parent
 
@@ -21,6 +21,11 @@ def runtime_headers() -> list[Path]:
 def host_directory() -> Path:
     """The folder with the C that wraps a generated model as a shared library on a host."""
     return _ROOT / "host"
+
+
+def template_directory(name: str) -> Path:
+    """A folder that goes into firmware projects: ``link``, ``cortex_m``, or one board's."""
+    return _ROOT / name
 
 
 def _read_version() -> str:

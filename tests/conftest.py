@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -35,11 +35,21 @@ def require_tool(name: str) -> str:
     """Path of a tool. Where it is missing, CI fails and a developer's run skips."""
     path = shutil.which(name)
     if path is None:
-        message = f"{name} is not installed (tools/install_system_packages.sh installs it)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        _missing(name)
     return path
+
+
+def require_header(name: str) -> None:
+    """The same for a library's header."""
+    if not Path("/usr/include", name).is_file():
+        _missing(name)
+
+
+def _missing(name: str) -> NoReturn:
+    message = f"{name} is not installed (tools/install_system_packages.sh installs it)"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def save_calibration(path: Path, x: np.ndarray, **arrays: np.ndarray) -> Path:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests need, when this user may: compilers for this
-# machine and for Cortex-M4. Elsewhere it names what is missing and leaves it to the tests,
-# which fail in CI and skip on a developer's machine.
+# machine, Cortex-M, RISC-V and AVR, and emulators of boards. Elsewhere it names what is missing
+# and leaves it to the tests, which fail in CI and skip on a developer's machine.
 set -euo pipefail
 
 packages=()
@@ -11,6 +11,14 @@ want g++ g++
 want clang clang
 want arm-none-eabi-gcc gcc-arm-none-eabi
 [ -e /usr/lib/arm-none-eabi/include/string.h ] || packages+=(libnewlib-arm-none-eabi)
+want riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf
+want avr-gcc gcc-avr
+[ -e /usr/lib/avr/include/avr/io.h ] || packages+=(avr-libc)
+want make make
+want qemu-system-arm qemu-system-arm
+want qemu-system-riscv32 qemu-system-misc
+[ -e /usr/include/simavr/sim_avr.h ] || packages+=(libsimavr-dev)
+[ -e /usr/include/libelf.h ] || packages+=(libelf-dev)
 [ ${#packages[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -14,7 +14,17 @@ from firmware_templates import __version__
 __all__ = ["cli"]
 
 # Each command is the object `command` of the module edge_lstm.cli.NAME.
-_COMMANDS = ("train", "convert", "run", "verify", "demo")
+_COMMANDS = (
+    "train",
+    "convert",
+    "run",
+    "verify",
+    "boards",
+    "firmware",
+    "emulate",
+    "deploy",
+    "demo",
+)
 
 _INTERRUPTED = 130  # as shells have it for SIGINT; 1 belongs to checks
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["engine_options", "json_option"]
+__all__ = ["baud_option", "engine_options", "json_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,15 +19,23 @@ json_option = click.option(
     help="Write the result as JSON; '-' writes it to stdout, and nothing else there.",
 )
 
+baud_option = click.option(
+    "--baud",
+    type=click.IntRange(min=1),
+    default=115_200,
+    show_default=True,
+    help="Speed of a device's serial line.",
+)
+
 
 def engine_options(command: Command) -> Command:
-    """``--engine`` and, for the float one, ``--model``."""
+    """``--engine``, ``--model`` for the float one, ``--port`` and ``--baud`` for a device."""
     engine = click.option(
         "--engine",
-        type=click.Choice(["litert", "native", "numpy", "tflm", "keras"]),
+        type=click.Choice(["litert", "native", "numpy", "tflm", "device", "keras"]),
         default="native",
         show_default=True,
-        help="What runs the model; keras needs --model.",
+        help="What runs the model; keras needs --model, device needs --port.",
     )
     keras_model = click.option(
         "--model",
@@ -35,4 +43,7 @@ def engine_options(command: Command) -> Command:
         type=click.Path(path_type=Path),
         help="The Keras model, for --engine keras.",
     )
-    return engine(keras_model(command))
+    port = click.option(
+        "--port", help="Where the device is: /dev/ttyACM0, COM3, socket://host:port."
+    )
+    return engine(keras_model(port(baud_option(command))))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_lstm.engines.protocol import DeviceFigures
     from edge_lstm.harness.metrics import Latency, Score
     from edge_lstm.harness.prediction import Prediction
     from edge_lstm.harness.verdict import Verdict
 
-__all__ = ["run_rows", "verdict_rows"]
+__all__ = ["run_rows", "verdict_json", "verdict_rows"]
 
 _NAMES = {
     "max_lsb": "distance from golden (LSB)",
@@ -28,6 +30,7 @@ def run_rows(result: Prediction) -> list[tuple[str, str]]:
     ]
     if result.latency is None:
         rows.append(("time", f"{run.seconds:.2f} s for the whole batch"))
+    rows += _device_rows(run.device)
     return rows + _latency_rows(result.latency) + _score_rows(result.score)
 
 
@@ -47,11 +50,42 @@ def verdict_rows(verdict: Verdict) -> list[tuple[str, str]]:
             )
         )
     rows.append(("against float", f"RMS {verdict.float_rmse:.4g}"))
+    if verdict.diagnosis is not None:
+        rows.append(("diagnosis", verdict.diagnosis))
+    rows += _device_rows(verdict.device)
     rows += _latency_rows(verdict.latency) + _score_rows(verdict.score)
     for check in verdict.checks:
         word = "kept" if check.passed else "MISSED"
         rows.append((_NAMES[check.name], f"{check.found:.6g}, budget {check.limit:g}: {word}"))
     rows.append(("verdict", "passed" if verdict.passed else "FAILED"))
+    return rows
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """For ``verify --json`` and ``deploy --json``."""
+    return {"schema_version": 1, "passed": verdict.passed, **dataclasses.asdict(verdict)}
+
+
+def _device_rows(device: DeviceFigures | None) -> list[tuple[str, str]]:
+    if device is None:
+        return []
+    rows = []
+    if device.ticks is not None:
+        least, mean, most = device.ticks
+        rows.append(
+            (
+                "model on device",
+                f"{least:,} to {most:,} ticks a call, mean {mean:,.0f} "
+                f"({device.ticks_per_second:,} ticks a second)",
+            )
+        )
+    if device.stack_room:
+        rows += [
+            ("firmware", f"{device.flash_used:,} bytes flash, {device.static_ram:,} static RAM"),
+            ("stack", f"{device.stack_used:,} of {device.stack_room:,} bytes used"),
+        ]
+    if device.sent_again:
+        rows.append(("line", f"{device.sent_again:,} commands were lost or late and sent again"))
     return rows
 
 

@@ -33,6 +33,8 @@ def command(
     data: Path,
     engine: str,
     keras_model: Path | None,
+    port: str | None,
+    baud: int,
     every_step: bool,
     output: Path | None,
     json_path: str | None,
@@ -41,7 +43,14 @@ def command(
     from edge_lstm.harness.prediction import predict_file
 
     result = predict_file(
-        model, data, engine=engine, keras_model=keras_model, every_step=every_step, output=output
+        model,
+        data,
+        engine=engine,
+        keras_model=keras_model,
+        port=port,
+        baud=baud,
+        every_step=every_step,
+        output=output,
     )
     print_warnings(result.alarms)
     print_rows(run_rows(result), quiet=json_path == "-")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_lstm.cli.options import engine_options, json_option
 from edge_lstm.cli.output import print_rows, print_warnings, write_json
-from edge_lstm.cli.results import verdict_rows
-
-if TYPE_CHECKING:
-    from edge_lstm.harness.verdict import Verdict
+from edge_lstm.cli.results import verdict_json, verdict_rows
 
 
 @click.command("verify")
@@ -45,6 +41,8 @@ def command(
     golden: Path,
     engine: str,
     keras_model: Path | None,
+    port: str | None,
+    baud: int,
     max_lsb: int | None,
     max_p99_us: float | None,
     min_accuracy: float | None,
@@ -55,15 +53,17 @@ def command(
     from edge_lstm.harness.verdict import Budgets, verify
 
     budgets = Budgets(max_lsb, max_p99_us, min_accuracy, max_rmse)
-    verdict = verify(model, golden, engine=engine, budgets=budgets, keras_model=keras_model)
+    verdict = verify(
+        model,
+        golden,
+        engine=engine,
+        budgets=budgets,
+        keras_model=keras_model,
+        port=port,
+        baud=baud,
+    )
     print_warnings(verdict.alarms)
     print_rows(verdict_rows(verdict), quiet=json_path == "-")
-    write_json(json_path, _json(verdict))
+    write_json(json_path, verdict_json(verdict))
     if not verdict.passed:
         click.get_current_context().exit(1)
-
-
-def _json(verdict: Verdict) -> dict[str, Any]:
-    import dataclasses
-
-    return {"schema_version": 1, "passed": verdict.passed, **dataclasses.asdict(verdict)}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from converters.errors import InputError
 from converters.network import Arithmetic, QuantizedNetwork
 
-__all__ = ["Engine", "LayerState"]
+__all__ = ["DeviceFigures", "Engine", "LayerState"]
 
 FloatArray = npt.NDArray[np.float32]
 Int8Array = npt.NDArray[np.int8]
@@ -23,6 +23,21 @@ class LayerState:
 
     hidden: Int8Array
     cell: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class DeviceFigures:
+    """What a device says of itself after a run: bytes (0: unknown), and the ticks of a call of
+    the model alone (least, mean, most; None without a counter). ``sent_again``: commands that
+    were lost on the line or late."""
+
+    flash_used: int
+    static_ram: int
+    stack_room: int
+    stack_used: int
+    ticks: tuple[int, float, int] | None
+    ticks_per_second: int
+    sent_again: int
 
 
 class Engine(ABC):
@@ -61,6 +76,13 @@ class Engine(ABC):
     @abstractmethod
     def describe(self) -> str:
         """The runtime and its version, for reports."""
+
+    def figures(self) -> DeviceFigures | None:
+        """What the runtime measured by itself; None for one that is no device."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 - most engines hold nothing that must be given back
+        """Give back what the engine holds; it cannot be used afterwards."""
 
     def step(self, x: npt.ArrayLike) -> FloatArray:
         """One step: physical values [features] to [outputs]. Stream form only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from converters.errors import InputError
+from edge_lstm.device.line import DEFAULT_BAUD
 from edge_lstm.engines import load
 from edge_lstm.engines.keras_model import KerasEngine
 from edge_lstm.files import write_files
@@ -42,6 +44,7 @@ class Prediction:
             "latency": None if self.latency is None else asdict(self.latency),
             "score": None if self.score is None else asdict(self.score),
             "alarms": [asdict(alarm) for alarm in self.alarms],
+            "device": None if self.run.device is None else asdict(self.run.device),
         }
 
 
@@ -51,6 +54,8 @@ def predict_file(
     *,
     engine: str,
     keras_model: Path | None = None,
+    port: str | None = None,
+    baud: int = DEFAULT_BAUD,
     every_step: bool = False,
     output: Path | None = None,
 ) -> Prediction:
@@ -69,10 +74,11 @@ def predict_file(
         run = run_keras(KerasEngine(keras_model), sequences, source=source)
         prediction = summarize(run, sequences, ())
     else:
-        loaded = load(model, engine)
-        run = run_sequences(loaded, sequences, every_step=every_step, source=source)
+        with closing(load(model, engine, port=port, baud=baud)) as loaded:
+            network = loaded.network
+            run = run_sequences(loaded, sequences, every_step=every_step, source=source)
         raw = run.raw if run.raw is not None else np.empty(0, np.int8)
-        prediction = summarize(run, sequences, range_alarms(loaded.network, sequences, raw))
+        prediction = summarize(run, sequences, range_alarms(network, sequences, raw))
     if output is not None:
         arrays = {"output": run.output} | ({} if run.raw is None else {"raw": run.raw})
         write_files({output: pack_arrays(arrays)})

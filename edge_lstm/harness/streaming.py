@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from converters.errors import InputError
 from edge_lstm.engines.keras_model import KerasEngine
-from edge_lstm.engines.protocol import Engine, Int8Array
+from edge_lstm.engines.protocol import DeviceFigures, Engine, Int8Array
 from edge_lstm.golden import check_fit
 from edge_lstm.progress import track
 from edge_lstm.sequences import Sequences
@@ -31,6 +31,7 @@ class Run:
     Keras' ``predict``, or [N, T, O] with every step. latencies: ns of each call, int64, one
     step (stream form) or one window; empty for an engine that is not called step by step.
     seconds: wall time of all calls that the clock counted; steps: time steps among them.
+    device: what the device said afterwards, if it was one.
     """
 
     engine: str
@@ -40,6 +41,7 @@ class Run:
     latencies: npt.NDArray[np.int64]
     seconds: float
     steps: int
+    device: DeviceFigures | None = None
 
 
 def run_sequences(
@@ -86,6 +88,7 @@ def run_sequences(
         latencies=nanoseconds,
         seconds=float(nanoseconds.sum()) / 1e9,
         steps=int(sequences.lengths.sum()),
+        device=engine.figures(),
     )
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from converters.errors import InputError
+from edge_lstm.device.line import DEFAULT_BAUD
 from edge_lstm.engines import load
 from edge_lstm.engines.keras_model import KerasEngine
+from edge_lstm.engines.protocol import DeviceFigures
 from edge_lstm.golden import Golden, read_golden
 from edge_lstm.harness.alarms import RangeAlarm, range_alarms
+from edge_lstm.harness.diagnosis import diagnose
 from edge_lstm.harness.metrics import Agreement, Latency, Score, agreement, latency, score
 from edge_lstm.harness.streaming import Run, run_keras, run_sequences
 
@@ -43,7 +47,8 @@ class Check:
 @dataclass(frozen=True)
 class Verdict:
     """The outcome of ``verify``. ``float_rmse`` is the distance from Keras' answers in
-    physical units; ``agreement`` is None for a float engine."""
+    physical units; ``agreement`` is None for a float engine. ``diagnosis`` says why the answers
+    differ, where that can be told; ``device`` is what a device said of itself."""
 
     engine: str
     description: str
@@ -54,6 +59,8 @@ class Verdict:
     score: Score | None
     float_rmse: float
     alarms: tuple[RangeAlarm, ...]
+    diagnosis: str | None = None
+    device: DeviceFigures | None = None
 
     @property
     def passed(self) -> bool:
@@ -68,12 +75,14 @@ def verify(
     engine: str = "native",
     budgets: Budgets | None = None,
     keras_model: str | Path | None = None,
+    port: str | None = None,
+    baud: int = DEFAULT_BAUD,
 ) -> Verdict:
     """Run a golden through an engine and hold the answers against it and the budgets.
 
     Where the engine has the model's arithmetic any differing bit fails, unless ``budgets``
     allows a distance. Elsewhere, and for keras (``keras_model`` names the file), the distance
-    is reported only, unless ``budgets`` limits it.
+    is reported only, unless ``budgets`` limits it. The engine device is at ``port``.
     """
     budgets = budgets or Budgets()
     content = read_golden(Path(golden))
@@ -83,16 +92,17 @@ def verify(
             raise InputError("the engine keras needs the Keras model: give it with --model")
         run = run_keras(KerasEngine(keras_model), content.sequences, source=source)
         return _verdict(run, content, budgets, None, ())
-    loaded = load(model, engine)
-    run = run_sequences(loaded, content.sequences, source=source)
+    with closing(load(model, engine, port=port, baud=baud)) as loaded:
+        network = loaded.network
+        run = run_sequences(loaded, content.sequences, source=source)
     if run.raw is None:
         raise AssertionError("integer engines answer integers")
-    alarms = range_alarms(loaded.network, content.sequences, run.raw)
     if budgets.max_lsb is None and loaded.exact:
         budgets = dataclasses.replace(budgets, max_lsb=0)
-    return _verdict(
-        run, content, budgets, agreement(run, content.expected, content.sequences), alarms
-    )
+    alarms = range_alarms(network, content.sequences, run.raw)
+    agreed = agreement(run, content.expected, content.sequences)
+    diagnosis = diagnose(network, content.sequences, run.raw) if agreed.mismatches else None
+    return _verdict(run, content, budgets, agreed, alarms, diagnosis)
 
 
 def _verdict(
@@ -101,6 +111,7 @@ def _verdict(
     budgets: Budgets,
     agreed: Agreement | None,
     alarms: tuple[RangeAlarm, ...],
+    diagnosis: str | None = None,
 ) -> Verdict:
     if run.output.shape != golden.expected_float.shape:
         raise InputError(
@@ -120,6 +131,8 @@ def _verdict(
         score=scored,
         float_rmse=float(np.sqrt(np.mean(error**2))),
         alarms=alarms,
+        diagnosis=diagnosis,
+        device=run.device,
     )
 
 

@@ -1,0 +1,1 @@
+"""Devices: the link to a firmware, boards, firmware projects, emulators."""
