@@ -14,7 +14,10 @@ static inline int32_t edge_lstm_interpolate_sigmoid(int32_t magnitude, int32_t f
     const uint32_t entry = edge_lstm_sigmoid_points[magnitude >> fraction_bits];
     const int32_t fraction = magnitude & ((INT32_C(1) << fraction_bits) - 1);
     const int32_t point = (int32_t)(entry >> 16 << fraction_bits);
-    return point + (int16_t)fraction * (int16_t)(entry & 0xffffu);
+    /* A product of two 16-bit values, for the compilers that have an instruction for it; one of
+       them wide, because int has 16 bits on AVR. */
+    const int32_t way = (int16_t)(entry & 0xffffu);
+    return point + (int16_t)fraction * way;
 }
 
 /* Sigmoid of Q3.12 in Q0.15. 24 points a unit are 2^9 / 3 inputs apart: 192 for int16. */
