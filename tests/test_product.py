@@ -13,6 +13,8 @@ import pytest
 import edge_lstm
 import firmware_templates
 from edge_lstm.demo import run_demo
+from edge_lstm.engines import load
+from edge_lstm.sequences import read_sequences
 from tests.networks import EXACT_ENGINES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,3 +97,25 @@ def test_the_demo_keeps_its_bars(tmp_path: Path) -> None:
     assert (tmp_path / "stock.png").read_bytes().startswith(b"\x89PNG")
     with np.load(tmp_path / "stock_golden.npz") as golden:
         assert golden["expected"].std() > 10
+    _every_bit_agrees(tmp_path / "stock.tflite", tmp_path / "stock_test.npz")
+
+
+def _every_bit_agrees(model: Path, test: Path) -> None:
+    """Outputs and states of every step, over windows from all of the test part."""
+    engines = [load(model, name) for name in EXACT_ENGINES["litert"]]
+    values = 0
+    for x in read_sequences(test).x[::60]:
+        for engine in engines:
+            engine.reset()
+        for step in engines[0].network.input.quantize(x):
+            traces = [
+                [engine.invoke(step)]
+                + [part for state in engine.state.values() for part in (state.hidden, state.cell)]
+                for engine in engines
+            ]
+            for other in traces[1:]:
+                for found, expected in zip(other, traces[0], strict=True):
+                    np.testing.assert_array_equal(found, expected)
+            values += sum(part.size for part in traces[0])
+    assert values > 200_000
+    print(f"{values:,} outputs and states of the demo model equal in three engines")
