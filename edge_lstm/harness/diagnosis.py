@@ -33,5 +33,4 @@ def _without_state(network: QuantizedNetwork, sequences: Sequences) -> Int8Array
     answers = oracle.run(quantized.reshape(count * steps, 1, features)).reshape(count, steps, -1)
     if not network.returns_sequence:
         return np.asarray(answers[:, 0], np.int8)
-    valid = np.arange(steps) < sequences.lengths[:, None]
-    return np.where(valid[..., None], answers, np.int8(0))
+    return np.where(sequences.counted(3)[..., None], answers, np.int8(0))
